@@ -81,7 +81,7 @@ def requirements(name: str) -> list[str]:
     return [line for line in joined.splitlines() if line.strip() and not line.startswith("#")]
 
 
-@pytest.mark.parametrize("name", ["runtime.txt", "dev.txt", "bench.txt"])
+@pytest.mark.parametrize("name", ["pip.txt", "runtime.txt", "dev.txt", "bench.txt"])
 def test_every_requirement_is_pinned_and_hashed(name: str) -> None:
     lines = requirements(name)
     assert lines
