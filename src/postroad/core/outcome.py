@@ -1,0 +1,50 @@
+"""How a delivery ends: returned values, never flags."""
+
+from __future__ import annotations
+
+import msgspec
+
+from postroad.core.delivery import Attempt, Delivery
+from postroad.core.message import Send
+from postroad.core.writes import Write
+
+
+class Accept(msgspec.Struct, frozen=True, tag="accept"):
+    """Done: the message leaves the queue."""
+
+
+class Release(msgspec.Struct, frozen=True, tag="release"):
+    """Back to the queue after ``delay_s``. ``counted``: it uses up an attempt."""
+
+    delay_s: float = 0.0
+    counted: bool = False
+    attempt: Attempt | None = None
+
+
+class Reject(msgspec.Struct, frozen=True, tag="reject"):
+    """To the dead letters, with the reason and the last attempt."""
+
+    reason: str
+    attempt: Attempt | None = None
+
+
+Outcome = Accept | Release | Reject
+
+ACCEPT = Accept()
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """An outcome with what leaves with it: messages and store writes, all or nothing."""
+
+    delivery: Delivery
+    outcome: Outcome
+    sends: tuple[Send, ...] = ()
+    writes: tuple[Write, ...] = ()
+
+
+class SettlementFailure(msgspec.Struct, frozen=True):
+    """A settlement the engine refused. ``kind``: ``lost`` (the lease went elsewhere) or ``refused`` (a send was)."""
+
+    settlement: Settlement
+    kind: str
+    reason: str

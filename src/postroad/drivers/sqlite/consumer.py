@@ -1,0 +1,158 @@
+"""One subscription's hold on the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from postroad.core.delivery import Begun, Delivery
+from postroad.core.outcome import Settlement, SettlementFailure
+from postroad.drivers.sqlite import claim, recovery
+from postroad.drivers.sqlite.session import WORK, Session, as_json
+from postroad.drivers.sqlite.settle import settle_all
+from postroad.drivers.sqlite.writer import CallOperation, Operation
+from postroad.ports.driver import Turn
+
+if TYPE_CHECKING:
+    from postroad.drivers.sqlite.driver import SqliteDriver
+
+SEQS = msgspec.json.Decoder(set[int])
+
+
+class TurnOperation(Operation["TurnAnswer"]):
+    """Settle and claim in one transaction; read what was claimed after it."""
+
+    def __init__(self, settled: Sequence[Settlement], queues: Sequence[str], limit: int, holder: int, alone: bool) -> None:
+        super().__init__()
+        self.settled = settled
+        self.queues = queues
+        self.limit = limit
+        self.holder = holder
+        self.alone = alone
+        self.durable = bool(settled)
+        self.failures: Sequence[SettlementFailure] = ()
+        self.token = self.count = 0
+
+    def wanted(self, session: Session) -> bool:
+        """Whether the lock is needed at all."""
+        return bool(self.settled) or (self.limit > 0 and self.something(session))
+
+    def something(self, session: Session) -> bool:
+        waiting = claim.waiting(session, self.numbers(session))
+        due = waiting.next_due is not None and waiting.next_due <= session.clock()
+        return due or (waiting.suspects if self.alone else waiting.ready)
+
+    def numbers(self, session: Session) -> list[int]:
+        return [session.queue_number(name) for name in self.queues]
+
+    def apply(self, session: Session) -> None:
+        self.failures = settle_all(session, self.settled) if self.settled else ()
+        if self.limit > 0:
+            claim.promote_due(session, session.clock())
+            self.token, self.count = self.claim(session)
+
+    def claim(self, session: Session) -> tuple[int, int]:
+        if self.alone:
+            return claim.claim_suspect(session, self.numbers(session), self.holder)
+        return claim.claim(session, self.numbers(session), self.limit, self.holder)
+
+    def after(self, session: Session) -> TurnAnswer:
+        deliveries = claim.fetch(session, self.token, self.alone) if self.count else ()
+        waiting = claim.waiting(session, self.numbers(session))
+        return TurnAnswer(
+            Turn(deliveries, tuple(self.failures), waiting.suspects, claim.cancelled(session)), waiting.next_due, session.clock()
+        )
+
+
+class TurnAnswer(msgspec.Struct, frozen=True):
+    turn: Turn
+    next_due: float | None
+    now: float
+
+
+class SqliteConsumer:
+    """Takes from its queues in rotation, so that none starves another."""
+
+    def __init__(self, driver: SqliteDriver, queues: Sequence[str], holder: int, on_close: Callable[[], None]) -> None:
+        self.driver = driver
+        self.queues = tuple(queues)
+        self.holder = holder
+        self.on_close = on_close
+        self.turns = 0
+        self.interrupted = False
+        self.wake_up: Callable[[], None] | None = None
+
+    async def turn(self, settled: Sequence[Settlement], limit: int, timeout_s: float, *, alone: bool = False) -> Turn:
+        answer = await self.once(settled, limit, alone)
+        if settled or timeout_s <= 0 or limit <= 0 or not is_empty(answer.turn, alone) or self.interrupted:
+            self.interrupted = False
+            return answer.turn
+        return await self.wait(limit, timeout_s, alone)
+
+    async def once(self, settled: Sequence[Settlement], limit: int, alone: bool) -> TurnAnswer:
+        self.turns += 1
+        start = self.turns % len(self.queues)
+        rotated = self.queues[start:] + self.queues[:start]
+        operation = TurnOperation(settled, rotated, limit, self.holder, alone)
+        return await asyncio.wrap_future(self.driver.writer.submit(operation))
+
+    async def wait(self, limit: int, timeout_s: float, alone: bool) -> Turn:
+        """Listen first, then look again: what is committed between is not missed."""
+        loop = asyncio.get_running_loop()
+        rung = asyncio.Event()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(rung.set)
+
+        self.wake_up = wake
+        self.driver.site.bell.wait(wake, WORK)
+        try:
+            return await self.look_until(limit, loop.time() + timeout_s, alone, rung)
+        finally:
+            self.driver.site.bell.leave(wake)
+            self.wake_up = None
+            self.interrupted = False
+
+    async def look_until(self, limit: int, deadline: float, alone: bool, rung: asyncio.Event) -> Turn:
+        loop = asyncio.get_running_loop()
+        while True:
+            answer = await self.once((), limit, alone)
+            left = deadline - loop.time()
+            if not is_empty(answer.turn, alone) or self.interrupted or left <= 0:
+                return answer.turn
+            due_in = left if answer.next_due is None else max(0.0, answer.next_due - answer.now)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, due_in)):
+                    await rung.wait()
+            rung.clear()
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+        wake = self.wake_up
+        if wake is not None:
+            wake()
+
+    async def begin(self, held: Sequence[Delivery]) -> Sequence[Begun]:
+        """Only suspects ask: their start is charged before they run."""
+        text = as_json({str(delivery.receipt[1]): delivery.receipt[0] for delivery in held})
+        present: set[int] = SEQS.decode(await self.driver.call(lambda session: recovery.begin_alone(session, text)))
+        return [Begun(delivery, "run" if delivery.receipt[1] in present else "lost") for delivery in held]
+
+    async def extend(self, held: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Leases here end with the holder's process, not with time; what was taken away is told all the same."""
+        text = as_json({str(delivery.receipt[1]): delivery.receipt[0] for delivery in held})
+        present: set[int] = SEQS.decode(await self.driver.read(lambda session: str(session.value(recovery.BEGUN, (text,)))))
+        return [delivery for delivery in held if delivery.receipt[1] not in present]
+
+    async def close(self) -> None:
+        await self.driver.call(lambda session: recovery.give_back_uncounted(session, self.holder))
+        self.on_close()
+
+
+def is_empty(turn: Turn, alone: bool) -> bool:
+    return not turn.deliveries and not (turn.suspects_waiting and not alone)

@@ -1,0 +1,339 @@
+"""The embedded engine: driver and store on one SQLite file, or in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Self, TypeVar
+
+from postroad.core.capabilities import Capabilities, Ordering, Starts
+from postroad.core.message import Receipt, Refused, Send
+from postroad.core.topology import Change, Topology
+from postroad.core.writes import Committed, Condition, Conflict, Document, Write
+from postroad.drivers.sqlite import documents, inspection, operations, recovery, seats, tidy
+from postroad.drivers.sqlite.consumer import SqliteConsumer
+from postroad.drivers.sqlite.lock import NoLock
+from postroad.drivers.sqlite.session import CHANGE, Session
+from postroad.drivers.sqlite.site import LEFT_TO_PARENTS, FileSite, MemorySite, Site
+from postroad.drivers.sqlite.writer import CallOperation, PublishOperation, ReadOperation, Writer
+from postroad.errors import Closed, NotSupported
+from postroad.ports.driver import (
+    Consumer,
+    DeadLetterFilter,
+    DeadLetterRecord,
+    HolderInfo,
+    Listener,
+    Located,
+    QueueDepth,
+    Seat,
+    Subscription,
+)
+
+T = TypeVar("T")
+
+CAPABILITIES = Capabilities(ordering=Ordering.LANE, starts=Starts.STORE, atomic_with=("sqlite",))
+REGISTER = """
+INSERT INTO holder(name, pid, supervisor_pid, host, boot, worker, started_at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id
+"""
+SEATS = "SELECT name, boot, worker FROM holder"
+
+
+class SqliteDriver:
+    """``path``: the file, None for memory. ``seat``: a child's place, given by its supervisor. ``clock``: wall seconds.
+
+    Its coroutines may be awaited on any event loop: a writer thread does the work.
+    """
+
+    name = "sqlite"
+
+    def __init__(
+        self,
+        path: str | None,
+        *,
+        seat: Seat | None = None,
+        worker: str = "",
+        options: dict[str, str] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.path = path
+        self.seat = seat
+        self.worker = worker
+        self.clock = clock
+        self.is_open = False
+        self.own_seats: list[Seat] = []
+        self.site: Site = MemorySite()
+
+    # Opening and closing
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self.open)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    def open(self) -> None:
+        """Blocking, from any thread. Raises the EngineError that says why not."""
+        if self.is_open:
+            return
+        self.site = MemorySite() if self.path is None else FileSite(self.path)
+        self.site.open()
+        try:
+            self.start_threads()
+        except BaseException:
+            self.site.close()
+            raise
+        self.is_open = True
+        LIVE.add(self)
+
+    def start_threads(self) -> None:
+        site = self.site
+        self.writer = Writer(lambda: self.session(site.connect()), site.lock, site.bell.ring, "postroad-writer")
+        self.writer.start()
+        reader = site.connect_reader()
+        self.reader = self.writer
+        if reader is not None:
+            self.reader = Writer(lambda: self.session(reader), NoLock(), site.bell.ring, "postroad-reader")
+            self.reader.start()
+
+    def session(self, connection: object) -> Session:
+        session = Session(connection, self.site.label, self.clock)  # type: ignore[arg-type]
+        session.load_queues()
+        return session
+
+    def close(self) -> None:
+        """Blocking. What was submitted is done first; calling it again does nothing."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        LIVE.discard(self)
+        self.writer.close()
+        self.reader.close()
+        for seat in self.own_seats:
+            self.release_seat(seat)
+        self.site.close()
+
+    def forget(self) -> None:
+        """In a forked child: nothing of the parent's is used or closed; the next call opens anew."""
+        LEFT_TO_PARENTS.append((self.writer, self.reader))
+        self.site.forget()
+        for seat in [*self.own_seats, *([self.seat] if self.seat else [])]:
+            with contextlib.suppress(OSError):
+                os.close(seat.fd)
+        self.own_seats = []
+        self.seat = None
+        self.is_open = False
+        self.forked = True
+
+    forked = False
+
+    def ready_writer(self) -> Writer:
+        if not self.is_open:
+            self.reopen()
+        return self.writer
+
+    def reopen(self) -> None:
+        if not self.forked:
+            raise Closed("The engine is not open: use 'async with' on the driver, or an App, before sending.")
+        if self.path is None:
+            raise NotSupported("memory:// is private to the process that made it: this forked child needs a file, as sqlite:///app.db.")
+        self.open()
+
+    # Calls
+
+    def call_future(self, call: Callable[[Session], T]) -> Future[T]:
+        return self.ready_writer().submit(CallOperation(call))
+
+    async def call(self, call: Callable[[Session], T]) -> T:
+        """In a transaction of the writer's."""
+        return await asyncio.wrap_future(self.call_future(call))
+
+    async def read(self, call: Callable[[Session], T]) -> T:
+        self.ready_writer()
+        return await asyncio.wrap_future(self.reader.submit(ReadOperation(call)))
+
+    # Driver
+
+    def offers(self, queue: str) -> Capabilities:
+        return CAPABILITIES
+
+    async def plan(self, topology: Topology) -> Sequence[Change]:
+        return await self.read(lambda session: operations.plan(session, topology))
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        if changes:
+            await self.call(lambda session: operations.apply(session, changes))
+
+    def publish_future(
+        self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
+    ) -> Future[Sequence[Receipt | Refused]]:
+        return self.ready_writer().submit(PublishOperation(batch, writes, durability == "full"))
+
+    async def publish(
+        self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
+    ) -> Sequence[Receipt | Refused]:
+        return await asyncio.wrap_future(self.publish_future(batch, durability=durability, writes=writes))
+
+    async def consume(self, subscription: Subscription, listener: Listener) -> Consumer:
+        seat = self.seat or await asyncio.to_thread(self.reserve, 0)
+        holder = await self.call(lambda session: self.register(session, seat, subscription))
+        listener.state("connected")
+        return SqliteConsumer(self, subscription.queues, holder, lambda: None)
+
+    def register(self, session: Session, seat: Seat, subscription: Subscription) -> int:
+        for queue in subscription.queues:
+            session.queue_number(queue)
+        present = session.value("SELECT id FROM holder WHERE name = ?", (seat.name,))
+        if present is not None:
+            return int(present)
+        supervisor = os.getppid() if self.seat else os.getpid()
+        facts = (seat.name, os.getpid(), supervisor, socket.gethostname(), seats.boot_id(), subscription.worker or self.worker, self.clock())
+        return int(session.value(REGISTER, facts))
+
+    # Seats
+
+    def reserve(self, slots: int) -> Seat:
+        if self.site.folder is None:
+            return Seat(f"memory-{id(self)}-{len(self.own_seats)}", -1, "", slots)
+        seat = seats.new_seat(self.site.folder, slots)
+        self.own_seats.append(seat)
+        return seat
+
+    async def vacate(self, seat: Seat) -> int:
+        running = seats.running_in(self.site.folder, seat.name, seats.boot_id()) if self.site.folder else []
+        how = "its process died while it ran"
+        count = await self.call(lambda session: recovery.recover(session, seat.name, running, how, seat.name))
+        self.release_seat(seat)
+        self.own_seats = [own for own in self.own_seats if own.name != seat.name]
+        return count
+
+    def release_seat(self, seat: Seat) -> None:
+        if seat.fd >= 0 and self.site.folder is not None:
+            with contextlib.suppress(OSError):
+                os.close(seat.fd)
+            if seats.is_free(self.site.folder, seat.name):
+                self.forget_seat(seat)
+
+    def forget_seat(self, seat: Seat) -> None:
+        if self.site.folder is not None:
+            seats.remove(self.site.folder, seat.name)
+
+    async def sweep(self) -> int:
+        """Take back what dead holders held; and, in small pieces, remove what has expired."""
+        folder = self.site.folder
+        await tidy.tidy(self)
+        if folder is None:
+            return 0
+        rows = await self.read(lambda session: session.connection.execute(SEATS).fetchall())
+        dead = [row for row in rows if await asyncio.to_thread(seats.is_free, folder, row[0])]
+        count = 0
+        for name, boot, worker in dead:
+            running = seats.running_in(folder, name, boot)
+            how = "its whole worker died while it ran"
+            count += await self.call(lambda session, n=name, r=running, w=worker: recovery.recover(session, n, r, how, w))  # type: ignore[misc]
+            seats.remove(folder, name)
+        return count
+
+    # Store
+
+    def store_commit_future(self, writes: Sequence[Write], require: Sequence[Condition] = ()) -> Future[Committed | Conflict]:
+        return self.call_future(lambda session: documents.commit(session, writes, require))
+
+    async def commit(self, writes: Sequence[Write], require: Sequence[Condition] = ()) -> Committed | Conflict:
+        return await asyncio.wrap_future(self.store_commit_future(writes, require))
+
+    async def get(self, kind: str, keys: Sequence[str]) -> Sequence[Document]:
+        return await self.read(lambda session: documents.get(session, kind, keys))
+
+    async def scan(self, kind: str, *, tag: str | None = None, before: str | None = None, limit: int = 100) -> Sequence[Document]:
+        return await self.read(lambda session: documents.scan(session, kind, tag, before, limit))
+
+    async def changed(self, timeout_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        rung = asyncio.Event()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(rung.set)
+
+        self.ready_writer()
+        self.site.bell.wait(wake, CHANGE)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await rung.wait()
+        except TimeoutError:
+            return
+        finally:
+            self.site.bell.leave(wake)
+
+    def now(self) -> float:
+        return self.clock()
+
+    # Looking and operating
+
+    async def queues(self) -> Sequence[QueueDepth]:
+        return await self.read(inspection.depths)
+
+    async def locate(self, ids: Sequence[str]) -> Sequence[Located]:
+        return await self.read(lambda session: inspection.locate_tracked(session, self.site.folder, ids))
+
+    async def find(self, ids: Sequence[str]) -> Sequence[Located]:
+        """As `locate`, also for messages that are not tracked: looks through the whole file."""
+        return await self.read(lambda session: inspection.locate(session, self.site.folder, ids))
+
+    async def list_messages(self, queue: str | None, limit: int) -> Sequence[Located]:
+        return await self.read(lambda session: inspection.newest(session, self.site.folder, queue, limit))
+
+    async def dead_letters(self, which: DeadLetterFilter, limit: int, before: int | None = None) -> Sequence[DeadLetterRecord]:
+        return await self.read(lambda session: inspection.dead_letters(session, which, limit, before))
+
+    async def count_dead(self, which: DeadLetterFilter) -> int:
+        return await self.read(lambda session: inspection.count_dead(session, which))
+
+    async def holders(self) -> Sequence[HolderInfo]:
+        return await self.read(lambda session: inspection.holders(session, self.site.folder))
+
+    async def counters(self) -> dict[str, int]:
+        """Since the file was made: published, duplicates, accepted, released, rejected, recovered."""
+        rows = await self.read(lambda session: session.connection.execute("SELECT name, value FROM counter").fetchall())
+        counts = {name: value for name, value in rows}
+        counts["published"] = counts.pop("seq")
+        counts.pop("token")
+        return counts
+
+    async def purge(self, queue: str) -> int:
+        count = total = await self.call(lambda session: operations.purge(session, queue))
+        while count:
+            count = await self.call(lambda session: operations.purge(session, queue))
+            total += count
+        return total
+
+    async def cancel(self, ids: Sequence[str], reason: str, writes: Sequence[Write] = ()) -> Sequence[str]:
+        return await self.call(lambda session: operations.cancel(session, ids, reason, writes))
+
+    async def redrive(self, which: DeadLetterFilter, limit: int, forget: Sequence[str] = ("task",)) -> int:
+        return await self.call(lambda session: operations.redrive(session, which, limit, forget))
+
+    async def delete_dead(self, which: DeadLetterFilter, limit: int) -> int:
+        return await self.call(lambda session: operations.delete_dead(session, which, limit))
+
+
+LIVE: weakref.WeakSet[SqliteDriver] = weakref.WeakSet()
+
+
+def forget_all() -> None:
+    for driver in list(LIVE):
+        driver.forget()
+    LIVE.clear()
+
+
+os.register_at_fork(after_in_child=forget_all)

@@ -1,0 +1,72 @@
+"""What every operation works with: the connection, the clock, and the queues by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+import apsw
+import msgspec
+
+from postroad.errors import NotFound
+
+WORK, CHANGE = 1, 2
+"""What a commit may be awaited for: messages to take, documents to read."""
+
+
+class Session:
+    """One per process and file, used by the writer thread. ``bells``: whom to wake after the commit."""
+
+    __slots__ = ("bells", "clock", "connection", "names", "numbers", "path")
+
+    def __init__(self, connection: apsw.Connection, path: str, clock: Callable[[], float]) -> None:
+        self.connection = connection
+        self.path = path
+        self.clock = clock
+        self.bells = 0
+        self.numbers: dict[str, int] = {}
+        self.names: dict[int, str] = {}
+
+    def value(self, sql: str, bindings: tuple[Any, ...] = ()) -> Any:
+        """The first column of the first row, or None."""
+        for row in self.connection.execute(sql, bindings):
+            return row[0]
+        return None
+
+    def bump(self, counter: str, by: int) -> int:
+        """Add to a counter; the new value."""
+        return int(self.value("UPDATE counter SET value = value + ? WHERE name = ? RETURNING value", (by, counter)))
+
+    def load_queues(self) -> None:
+        self.numbers = dict(self.connection.execute("SELECT name, id FROM queue"))
+        self.names = {number: name for name, number in self.numbers.items()}
+
+    def queue_number(self, name: str) -> int:
+        """The queue's number. Raises NotFound, naming the nearest."""
+        number = self.numbers.get(name)
+        if number is None:
+            self.load_queues()
+            number = self.numbers.get(name)
+        if number is None:
+            raise unknown_queue(name, self.numbers)
+        return number
+
+    def queue_name(self, number: int) -> str:
+        if number not in self.names:
+            self.load_queues()
+        return self.names.get(number, f"queue {number}")
+
+
+def unknown_queue(name: str, known: dict[str, int]) -> NotFound:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return NotFound(f"There is no queue {name!r}{hint} Declare it in the app, or apply its topology; known: {', '.join(sorted(known)) or 'none'}.")
+
+
+JSON = msgspec.json.Encoder()
+
+
+def as_json(value: Any) -> str:
+    """JSON text for a statement that takes a whole batch at once."""
+    return JSON.encode(value).decode()

@@ -1,0 +1,196 @@
+"""Outcomes become rows. Every settlement names its lease (token, seq): what is no longer leased so is refused, alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from postroad.core.delivery import ATTEMPTS_KEPT, Attempt, Delivery
+from postroad.core.fingerprint import fingerprint
+from postroad.core.outcome import Accept, Reject, Release, Settlement, SettlementFailure
+from postroad.drivers.sqlite import dedupe, documents, lanes, publish
+from postroad.drivers.sqlite.session import CHANGE, WORK, Session, as_json
+
+HELD = "SELECT json_group_array(l.seq) FROM json_each(?1) e JOIN leased l ON l.token = e.value AND l.seq = CAST(e.key AS INTEGER)"
+UNLEASE = "DELETE FROM leased WHERE (token, seq) IN (SELECT e.value, CAST(e.key AS INTEGER) FROM json_each(?1) e)"
+REMOVE = "DELETE FROM message WHERE seq IN (SELECT CAST(e.key AS INTEGER) FROM json_each(?1) e)"
+UNCANCEL = """
+DELETE FROM cancel WHERE id IN (SELECT m.id FROM json_each(?1) e JOIN message m ON m.seq = CAST(e.key AS INTEGER))
+"""
+CANCELS = "SELECT EXISTS (SELECT 1 FROM cancel)"
+RELEASE = """
+UPDATE message SET attempt = e.value->>1, crashes = e.value->>2, due_at = e.value->>3, history = e.value->>4
+FROM jsonb_each(?1) e WHERE message.seq = e.value->>0
+"""
+RELEASED_READY = """
+INSERT INTO ready SELECT m.queue, m.rank, m.seq FROM jsonb_each(?1) e JOIN message m ON m.seq = e.value->>0
+WHERE e.value->>3 IS NULL AND e.value->>5 = 0
+"""
+RELEASED_DUE = """
+INSERT INTO due SELECT e.value->>3, m.seq, m.queue FROM jsonb_each(?1) e JOIN message m ON m.seq = e.value->>0
+WHERE e.value->>3 IS NOT NULL
+"""
+BURY = """
+INSERT INTO dead(id, queue, rank, key, expires_at, queued_at, flags, attempt, crashes, head, body, history,
+                 reason, error_type, fingerprint, died_at, worker)
+SELECT m.id, m.queue, m.rank, m.key, m.expires_at, m.queued_at, m.flags, e.value->>1, e.value->>2, m.head, m.body, e.value->>3,
+       e.value->>4, e.value->>5, e.value->>6, e.value->>7, e.value->>8
+FROM jsonb_each(?1) e JOIN message m ON m.seq = e.value->>0
+"""
+COUNT = "UPDATE counter SET value = value + CASE name WHEN 'accepted' THEN ?1 WHEN 'released' THEN ?2 ELSE ?3 END WHERE name IN ('accepted', 'released', 'rejected')"
+
+SEQS = msgspec.json.Decoder(set[int])
+
+
+class LeaseLost(Exception):
+    """Not all of the batch is held: back to the savepoint, and again with those that are."""
+
+
+def held_text(settlements: Sequence[Settlement]) -> str:
+    """{seq: token} as JSON."""
+    return as_json({str(s.delivery.receipt[1]): s.delivery.receipt[0] for s in settlements})
+
+
+def settle_all(session: Session, settlements: Sequence[Settlement]) -> list[SettlementFailure]:
+    """Settle what can be; answer what cannot. That all are held is the rule, so it is tried first."""
+    failures = [failure for s in settlements if s.sends and (failure := refused(session, s)) is not None]
+    if failures:
+        unsettled = {id(failure.settlement) for failure in failures}
+        settlements = [s for s in settlements if id(s) not in unsettled]
+    if not settlements:
+        return failures
+    session.connection.execute("SAVEPOINT settling")
+    try:
+        settle(session, settlements)
+    except LeaseLost:
+        session.connection.execute("ROLLBACK TO settling")
+        failures += settle_held(session, settlements)
+    session.connection.execute("RELEASE settling")
+    return failures
+
+
+def settle(session: Session, settlements: Sequence[Settlement]) -> None:
+    """All of them. Raises LeaseLost when one is no longer held."""
+    held = held_text(settlements)
+    session.connection.execute(UNLEASE, (held,))
+    if session.connection.changes() != len(settlements):
+        raise LeaseLost
+    ended = [s for s in settlements if not isinstance(s.outcome, Release)]
+    released = [s for s in settlements if isinstance(s.outcome, Release)]
+    rejected = [s for s in ended if isinstance(s.outcome, Reject)]
+    if released:
+        release(session, released)
+    if rejected:
+        bury(session, rejected)
+    if ended:
+        end(session, ended, held if not released else held_text(ended))
+    step_lanes(session, ended, released)
+    send_along(session, settlements)
+    session.connection.execute(COUNT, (len(ended) - len(rejected), len(released), len(rejected)))
+
+
+def settle_held(session: Session, settlements: Sequence[Settlement]) -> list[SettlementFailure]:
+    """Those that are held; the others are answered as lost, and nothing of them happens."""
+    present: set[int] = SEQS.decode(session.value(HELD, (held_text(settlements),)))
+    held = [s for s in settlements if s.delivery.receipt[1] in present]
+    if held:
+        settle(session, held)
+    why = "the lease went to another holder: this worker was taken for dead, or the message was removed"
+    return [SettlementFailure(s, "lost", why) for s in settlements if s.delivery.receipt[1] not in present]
+
+
+def refused(session: Session, settlement: Settlement) -> SettlementFailure | None:
+    """A settlement one of whose sends cannot be taken: none of it may happen (E5)."""
+    for send in settlement.sends:
+        answer = publish.refusal(session, send)
+        if answer is not None:
+            return SettlementFailure(settlement, "refused", answer.reason)
+    return None
+
+
+def end(session: Session, ended: Sequence[Settlement], held: str) -> None:
+    """Messages leave for good."""
+    if any(s.delivery.message.unique for s in ended):
+        dedupe.free_keys(session, held)
+    if session.value(CANCELS):
+        session.connection.execute(UNCANCEL, (held,))
+    session.connection.execute(REMOVE, (held,))
+    if any(s.delivery.message.track for s in ended):
+        session.bells |= CHANGE
+
+
+def release(session: Session, released: Sequence[Settlement]) -> None:
+    """Back to their queues, now or later. A message that steps aside from its lane joins it again below."""
+    now = session.clock()
+    text = as_json([release_row(s.delivery, s.outcome, now) for s in released if isinstance(s.outcome, Release)])
+    session.connection.execute(RELEASE, (text,))
+    session.connection.execute(RELEASED_READY, (text,))
+    session.connection.execute(RELEASED_DUE, (text,))
+    session.bells |= WORK
+
+
+def release_row(delivery: Delivery, outcome: Release, now: float) -> list[object]:
+    crashed = outcome.attempt is not None and outcome.attempt.kind == "crash"
+    return [
+        delivery.receipt[1],
+        delivery.attempt + outcome.counted,
+        delivery.crashes + crashed,
+        now + outcome.delay_s if outcome.delay_s > 0 else None,
+        history_text(delivery, outcome.attempt),
+        int(steps_aside(delivery) and outcome.delay_s <= 0),
+    ]
+
+
+def history_text(delivery: Delivery, attempt: Attempt | None) -> str | None:
+    history = (*delivery.history, *([attempt] if attempt is not None else []))
+    return as_json(history[-ATTEMPTS_KEPT:]) if history else None
+
+
+def steps_aside(delivery: Delivery) -> bool:
+    return delivery.message.key is not None and delivery.message.order_skip
+
+
+def bury(session: Session, rejected: Sequence[Settlement]) -> None:
+    """Dead letters: the message whole, with why."""
+    now = session.clock()
+    rows = [dead_row(s.delivery, s.outcome, now) for s in rejected if isinstance(s.outcome, Reject)]
+    session.connection.execute(BURY, (as_json(rows),))
+    session.bells |= CHANGE
+
+
+def dead_row(delivery: Delivery, outcome: Reject, now: float) -> list[object]:
+    attempt = outcome.attempt or Attempt("error", "", outcome.reason, "", now, now)
+    crashed = attempt.kind == "crash"
+    return [
+        delivery.receipt[1],
+        delivery.attempt,
+        delivery.crashes + crashed,
+        history_text(delivery, outcome.attempt),
+        outcome.reason,
+        attempt.error_type,
+        fingerprint(delivery.source, attempt, outcome.reason),
+        now,
+        attempt.worker,
+    ]
+
+
+def step_lanes(session: Session, ended: Sequence[Settlement], released: Sequence[Settlement]) -> None:
+    """Lanes whose head ended, or steps aside, go on."""
+    aside = [s.delivery for s in released if steps_aside(s.delivery)]
+    left = [s.delivery for s in ended if s.delivery.message.key is not None] + aside
+    if not left:
+        return
+    numbers = session.numbers
+    lanes.leave(session, {(numbers[d.source], d.message.key) for d in left if d.message.key is not None})
+    again = [s.delivery.receipt[1] for s in released if steps_aside(s.delivery) and s.outcome.delay_s <= 0]  # type: ignore[union-attr]
+    if again:
+        lanes.reenter(session, as_json(again))
+
+
+def send_along(session: Session, settlements: Sequence[Settlement]) -> None:
+    """What leaves with the outcomes: store writes and messages."""
+    documents.apply(session, [write for s in settlements for write in s.writes])
+    sends = [send for s in settlements for send in s.sends]
+    if sends:
+        publish.publish(session, sends)

@@ -1,0 +1,226 @@
+"""The writer: one thread a process that commits whatever waits as one transaction.
+
+Duties: 1. take all waiting operations. 2. Under the file lock, in one BEGIN IMMEDIATE, apply them. 3. COMMIT, with one
+fdatasync when any of them must be durable. 4. Only then answer each Future. 5. Wake whoever waits for the change.
+When one operation fails, everything is rolled back and each is done again by itself: nobody sees another's error.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import Any, Generic, TypeVar
+
+import apsw
+
+from postroad.core.message import Receipt, Refused, Send
+from postroad.core.writes import Write
+from postroad.drivers.sqlite.publish import publish
+from postroad.drivers.sqlite.session import Session
+from postroad.drivers.sqlite.trouble import translated
+from postroad.errors import Closed
+
+logger = logging.getLogger("postroad.engine")
+
+T = TypeVar("T")
+GROUP_MAX = 1000
+
+
+class Operation(Generic[T]):
+    """One caller's wish. ``apply`` runs inside the transaction; ``after``, without the lock, gives the answer.
+
+    ``wanted`` is asked first, without the lock: when it says no, ``apply`` is not called and no lock is taken.
+    """
+
+    durable = True
+
+    def __init__(self) -> None:
+        self.future: Future[T] = Future()
+
+    def wanted(self, session: Session) -> bool:
+        return True
+
+    def apply(self, session: Session) -> None:
+        raise NotImplementedError
+
+    def after(self, session: Session) -> T:
+        raise NotImplementedError
+
+
+class PublishOperation(Operation[Sequence[Receipt | Refused]]):
+    """A batch to insert; batches that wait together are inserted together."""
+
+    def __init__(self, sends: Sequence[Send], writes: Sequence[Write], durable: bool) -> None:
+        super().__init__()
+        self.sends = sends
+        self.writes = writes
+        self.durable = durable
+        self.answers: Sequence[Receipt | Refused] = ()
+
+    def apply(self, session: Session) -> None:
+        publish_together(session, [self])
+
+    def after(self, session: Session) -> Sequence[Receipt | Refused]:
+        return self.answers
+
+
+def publish_together(session: Session, operations: Sequence[PublishOperation]) -> None:
+    sends = [send for operation in operations for send in operation.sends]
+    answers = publish(session, sends, [write for operation in operations for write in operation.writes])
+    start = 0
+    for operation in operations:
+        operation.answers = answers[start : start + len(operation.sends)]
+        start += len(operation.sends)
+
+
+class CallOperation(Operation[T]):
+    """Any function of the session, in a transaction."""
+
+    def __init__(self, call: Callable[[Session], T]) -> None:
+        super().__init__()
+        self.call = call
+
+    def apply(self, session: Session) -> None:
+        self.answer = self.call(session)
+
+    def after(self, session: Session) -> T:
+        return self.answer
+
+
+class ReadOperation(Operation[T]):
+    """Any function of the session, without transaction or lock."""
+
+    def __init__(self, call: Callable[[Session], T]) -> None:
+        super().__init__()
+        self.call = call
+
+    def wanted(self, session: Session) -> bool:
+        return False
+
+    def after(self, session: Session) -> T:
+        return self.call(session)
+
+
+class Writer:
+    """``open``: makes the session, in the writer's thread. ``ring``: wakes whoever waits for these kinds of change."""
+
+    def __init__(
+        self, open: Callable[[], Session], lock: AbstractContextManager[None], ring: Callable[[int], None], name: str
+    ) -> None:
+        self.open = open
+        self.lock = lock
+        self.ring = ring
+        self.waiting: queue.SimpleQueue[Operation[Any] | None] = queue.SimpleQueue()
+        self.opened: Future[None] = Future()
+        self.closed = False
+        self.synchronous = "FULL"
+        self.thread = threading.Thread(target=self.run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self.thread.start()
+        self.opened.result()
+
+    def submit(self, operation: Operation[T]) -> Future[T]:
+        """From any thread; the Future is answered after the commit."""
+        if self.closed:
+            raise Closed("The engine was closed: this operation did not happen. Use the app before it is closed.")
+        self.waiting.put(operation)
+        return operation.future
+
+    def close(self) -> None:
+        """What was submitted before is still done."""
+        if not self.closed:
+            self.closed = True
+            self.waiting.put(None)
+            if threading.current_thread() is not self.thread:
+                self.thread.join()
+
+    def run(self) -> None:
+        try:
+            session = self.open()
+        except BaseException as error:
+            self.opened.set_exception(error)
+            return
+        self.opened.set_result(None)
+        while self.step(session):
+            pass
+        session.connection.close()
+
+    def step(self, session: Session) -> bool:
+        """Commit one group; False when closed."""
+        group: list[Operation[Any]] = []
+        operation = self.waiting.get()
+        while operation is not None:
+            group.append(operation)
+            if len(group) >= GROUP_MAX or self.waiting.empty():
+                self.commit_apart(session, group)
+                return True
+            operation = self.waiting.get()
+        self.commit_apart(session, group)
+        return False
+
+    def commit_apart(self, session: Session, group: list[Operation[Any]]) -> None:
+        """Together; after an error one by one, each with its own."""
+        try:
+            self.commit(session, group)
+        except BaseException as error:
+            if len(group) == 1:
+                group[0].future.set_exception(translated(error, session.path) if isinstance(error, apsw.Error) else error)
+                return
+            for operation in group:
+                self.commit_apart(session, [operation])
+
+    def commit(self, session: Session, group: list[Operation[Any]]) -> None:
+        wanted = [operation for operation in group if operation.wanted(session)]
+        if wanted:
+            self.transact(session, wanted)
+        self.answer(session, group)
+
+    def transact(self, session: Session, wanted: list[Operation[Any]]) -> None:
+        self.set_synchronous(session, "FULL" if any(operation.durable for operation in wanted) else "NORMAL")
+        session.bells = 0
+        with self.lock:
+            session.connection.execute("BEGIN IMMEDIATE")
+            try:
+                apply_all(session, wanted)
+                session.connection.execute("COMMIT")
+            except BaseException:
+                roll_back(session)
+                raise
+        if session.bells:
+            self.ring(session.bells)
+
+    def set_synchronous(self, session: Session, mode: str) -> None:
+        if mode != self.synchronous:
+            session.connection.execute(f"PRAGMA synchronous={mode}")
+            self.synchronous = mode
+
+    def answer(self, session: Session, group: list[Operation[Any]]) -> None:
+        """The commit stands: from here on an error is the one caller's own."""
+        for operation in group:
+            try:
+                result = operation.after(session)
+            except BaseException as error:
+                operation.future.set_exception(translated(error, session.path) if isinstance(error, apsw.Error) else error)
+            else:
+                operation.future.set_result(result)
+
+
+def apply_all(session: Session, wanted: Sequence[Operation[Any]]) -> None:
+    publishes = [operation for operation in wanted if isinstance(operation, PublishOperation)]
+    if publishes:
+        publish_together(session, publishes)
+    for operation in wanted:
+        if not isinstance(operation, PublishOperation):
+            operation.apply(session)
+
+
+def roll_back(session: Session) -> None:
+    """A full disk may have rolled back already. Queues declared in this transaction are unknown again."""
+    session.numbers = {}
+    if session.connection.in_transaction:
+        session.connection.execute("ROLLBACK")

@@ -1,0 +1,1 @@
+"""Broker-blind: takes deliveries, runs handlers, settles. Asyncio inside; handlers run in executors."""

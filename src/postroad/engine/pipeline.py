@@ -1,0 +1,127 @@
+"""A delivery's way through its handler: expire, decode, run, encode, decide. Small steps over one value.
+
+`run` serves handlers in threads, `run_async` coroutines; both share every step but the call itself.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from postroad.core.delivery import TRACEBACK_BYTES_MAX, Attempt, Delivery
+from postroad.core.outcome import ACCEPT, Outcome, Reject, Settlement
+from postroad.core.retry import Failure, on_failure
+from postroad.engine.context import CURRENT, HandlerContext
+from postroad.engine.handler import Ending, Handler, Job
+from postroad.errors import MessageError
+
+TEXT_MAX = 2_000
+
+
+class Pipeline:
+    """Runs jobs and says how they end. ``worker`` names this process in records."""
+
+    __slots__ = ("cancelled", "on_progress", "state", "worker")
+
+    def __init__(self, worker: str, state: Any = None, on_progress: Callable[[str, str], None] | None = None) -> None:
+        self.worker = worker
+        self.state = state
+        self.on_progress = on_progress
+        self.cancelled: frozenset[str] = frozenset()
+
+    def run(self, job: Job) -> Settlement:
+        """Run a plain function's job in this thread. Never raises: whatever the handler raises is its ending."""
+        if job.delivery.message.id in self.cancelled:
+            return self.revoked(job)
+        context = self.enter(job)
+        try:
+            args, kwargs = job.handler.decode(job.delivery.message)
+            return self.succeeded(job, context, job.handler.function(*args, **kwargs))
+        except BaseException as error:
+            return self.failed(job, error)
+        finally:
+            context.buffer.closed = True
+            CURRENT.set(None)
+
+    async def run_async(self, job: Job) -> Settlement:
+        """Run a coroutine function's job on this loop. Never raises."""
+        if job.delivery.message.id in self.cancelled:
+            return self.revoked(job)
+        context = self.enter(job)
+        try:
+            args, kwargs = job.handler.decode(job.delivery.message)
+            return self.succeeded(job, context, await job.handler.function(*args, **kwargs))
+        except BaseException as error:
+            return self.failed(job, error)
+        finally:
+            context.buffer.closed = True
+
+    def enter(self, job: Job) -> HandlerContext:
+        job.started_at = time.time()
+        context = HandlerContext(job.delivery, job.handler.name, self.state, self.on_progress)
+        CURRENT.set(context)
+        return context
+
+    def succeeded(self, job: Job, context: HandlerContext, value: Any) -> Settlement:
+        refuse_awaitable(job.handler.name, value)
+        ending = Ending("SUCCEEDED", job.started_at, time.time(), value=value, worker=self.worker)
+        writes = job.handler.writes(job.delivery, ending)
+        context.buffer.closed = True
+        return Settlement(job.delivery, ACCEPT, tuple(context.buffer.sends), writes)
+
+    def failed(self, job: Job, error: BaseException) -> Settlement:
+        record = attempt_record(error, job.started_at, self.worker)
+        failure = decide(job.handler, job.delivery, error, record)
+        return self.ended(job.delivery, job.handler, failure, error, record)
+
+    def ended(
+        self, delivery: Delivery, handler: Handler, failure: Failure, error: BaseException | None, record: Attempt
+    ) -> Settlement:
+        ending = Ending(
+            failure.state, record.started_at, record.ended_at, error=error, attempt=record, reason=failure.reason, worker=self.worker
+        )
+        return Settlement(delivery, failure.outcome, (), handler.writes(delivery, ending))
+
+    def revoked(self, job: Job) -> Settlement:
+        return self.not_run(job.delivery, job.handler, "REVOKED", ACCEPT, "cancelled before it started")
+
+    def not_run(self, delivery: Delivery, handler: Handler, state: str, outcome: Outcome, reason: str) -> Settlement:
+        """The ending of a delivery whose handler was never entered: expired, cancelled, convicted."""
+        now = time.time()
+        record = Attempt("error", "", reason, "", now, now, self.worker)
+        return self.ended(delivery, handler, Failure(outcome, state, reason), None, record)
+
+
+def decide(handler: Handler, delivery: Delivery, error: BaseException, record: Attempt) -> Failure:
+    """A body or a result that cannot be read or kept is never tried again: it would not get better."""
+    if isinstance(error, MessageError) and not any(isinstance(error, kind) for kind in handler.routes):
+        reason = f"{record.error_type}: {record.error}"
+        return Failure(Reject(reason, record), "FAILED", reason)
+    return on_failure(error, delivery.attempt, record, handler.retry, handler.routes, random.random())
+
+
+def refuse_awaitable(name: str, value: Any) -> None:
+    """A plain function that returns a coroutine has not run: say so, rather than succeed."""
+    if hasattr(value, "__await__"):
+        close = getattr(value, "close", None)
+        if close is not None:
+            close()
+        raise TypeError(f"{name} returned {type(value).__name__}, which nobody awaited: make the handler 'async def', or await inside it.")
+
+
+def attempt_record(error: BaseException, started_at: float, worker: str) -> Attempt:
+    text = "".join(traceback.format_exception(error))[-TRACEBACK_BYTES_MAX:]
+    kind = type(error)
+    qualified = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return Attempt("error", qualified, describe(error), text, started_at, time.time(), worker)
+
+
+def describe(error: BaseException) -> str:
+    """The error's own words; an error whose __str__ raises must not take the consumer down."""
+    try:
+        return str(error)[:TEXT_MAX]
+    except Exception as broken:
+        return f"(its text cannot be had: {type(broken).__name__})"
