@@ -22,7 +22,7 @@ help: ## this list
 
 venv: .venv/.stamp-dev ## the development environment in .venv
 
-demo: .venv/.stamp-runtime ## a first project, running (DIR=path to keep it)
+demo: .venv/.stamp-runtime ## tasks over a folder of files, a worker killed half-way (DIR=path)
 	@$(BIN)/postroad demo $(DIR)
 
 test: .venv/.stamp-dev ## the tests (ARGS="-k name -x")
