@@ -27,7 +27,7 @@ def decode_foreign(kind: type[Any], value: Any) -> Any:
     validate = getattr(kind, "model_validate", None)
     if validate is not None:
         return validate(value)
-    if isinstance(kind, type) and isinstance(value, kind):
+    if isinstance(value, kind):
         return value
     raise TypeError(f"no way from JSON to {kind!r}")
 
@@ -99,14 +99,16 @@ def encodes(value: Any) -> bool:
     return True
 
 
-def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def checked_headers(headers: Mapping[Any, Any]) -> dict[str, str]:
     """The headers as text. Raises Unserialisable for what is no text, TooLarge above the limit."""
     for name, value in headers.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise Unserialisable(f"Header {name!r} is {type(value).__name__}: headers are text; convert it with str().")
     size = sum(text_bytes(name, name) + text_bytes(name, value) for name, value in headers.items())
     if size > HEADERS_BYTES_MAX:
-        raise TooLarge(f"The headers have {size:,} bytes, over the limit of {HEADERS_BYTES_MAX:,}: put the data in the body.")
+        raise TooLarge(
+            f"The headers have {size:,} bytes, over the limit of {HEADERS_BYTES_MAX:,}: put the data in the body."
+        )
     return dict(headers)
 
 

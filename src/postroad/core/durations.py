@@ -38,5 +38,7 @@ def from_number(value: float | timedelta, option: str) -> float:
 def from_text(text: str, option: str) -> float:
     match = PATTERN.fullmatch(text)
     if match is None:
-        raise InvalidOption(f'{option}={text!r} is not a duration: write a number and one of {", ".join(SECONDS)}, as "90s".')
+        raise InvalidOption(
+            f'{option}={text!r} is not a duration: write a number and one of {", ".join(SECONDS)}, as "90s".'
+        )
     return float(match[1]) * SECONDS[match[2]]

@@ -21,5 +21,7 @@ WORKER_STATES: dict[str, tuple[str, ...]] = {
 def advance(state: str, to: str) -> str:
     """The new worker state. Raises UsageError where the table does not allow it."""
     if to not in WORKER_STATES[state]:
-        raise UsageError(f"A worker cannot go from {state} to {to}; from {state} it may go to {WORKER_STATES[state] or 'nothing'}.")
+        raise UsageError(
+            f"A worker cannot go from {state} to {to}; from {state} it may go to {WORKER_STATES[state] or 'nothing'}."
+        )
     return to

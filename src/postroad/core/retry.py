@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import msgspec
 
 from postroad.core.delivery import Attempt
@@ -72,7 +71,11 @@ def first_route(error: BaseException, routes: ErrorRoutes) -> Route | None:
 def from_policy(error: BaseException, attempt: int, record: Attempt, retry: Retry, fraction: float) -> Failure:
     if isinstance(error, retry.on) and attempt <= retry.max:
         return Failure(Release(retry.delay_s(attempt, fraction), counted=True, attempt=record), "RETRYING")
-    reason = f"{record.error_type}: {record.error}" if attempt == 1 else f"{record.error_type}: {record.error} (attempt {attempt})"
+    reason = (
+        f"{record.error_type}: {record.error}"
+        if attempt == 1
+        else f"{record.error_type}: {record.error} (attempt {attempt})"
+    )
     return Failure(Reject(reason, attempt=record), "FAILED", reason)
 
 

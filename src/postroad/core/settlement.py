@@ -71,7 +71,11 @@ def plan_release(outcome: Release, capabilities: Capabilities, situation: Situat
     """The engine's own delay where it reaches and keeps the lane; else hold (short) or park in the store (long)."""
     reaches = capabilities.delay_max_s is None or outcome.delay_s <= capabilities.delay_max_s
     waits_in_lane = situation.keyed and situation.order_wait
-    if "release" in capabilities.outcomes and reaches and (not waits_in_lane or capabilities.ordering is not Ordering.NONE):
+    if (
+        "release" in capabilities.outcomes
+        and reaches
+        and (not waits_in_lane or capabilities.ordering is not Ordering.NONE)
+    ):
         return (Step.SETTLE,)
     if outcome.delay_s <= situation.hold_max_s:
         return (Step.HOLD,)

@@ -45,7 +45,11 @@ def differences(declared: Queue, present: Queue) -> list[str]:
     """What differs, one phrase an argument."""
     names = [field for field in Queue.__struct_fields__ if field != "name"]
     pairs = [(name, getattr(present, name), getattr(declared, name)) for name in names]
-    return [f"{name} is {old!r} there and {new!r} here" for name, old, new in pairs if old != new and not (name == "carries" and not new)]
+    return [
+        f"{name} is {old!r} there and {new!r} here"
+        for name, old, new in pairs
+        if old != new and not (name == "carries" and not new)
+    ]
 
 
 def change_for(declared: Queue, present: Queue | None) -> Change | None:

@@ -12,7 +12,14 @@ from postroad.errors import InvalidURL, MissingExtra, NotSupported
 from postroad.ports.driver import Driver, Seat
 
 BUILT = ("sqlite", "memory")
-PLANNED = {"amqp": "pika", "amqps": "pika", "redis": "redis", "rediss": "redis", "kafka": "confluent_kafka", "sqs": "boto3"}
+PLANNED = {
+    "amqp": "pika",
+    "amqps": "pika",
+    "redis": "redis",
+    "rediss": "redis",
+    "kafka": "confluent_kafka",
+    "sqs": "boto3",
+}
 EXTRAS = {"amqp": "rabbitmq", "amqps": "rabbitmq", "redis": "redis", "rediss": "redis", "kafka": "kafka", "sqs": "sqs"}
 SCHEMES = (*BUILT, *PLANNED)
 EXAMPLES = "sqlite:///relative.db, sqlite:////absolute.db, memory://"
@@ -32,17 +39,23 @@ def parse(url: str) -> EngineURL:
     if not separator:
         raise InvalidURL(f"{redacted(url)!r} is no engine URL: it has no scheme. Write one of {EXAMPLES}.")
     if scheme.lower() not in SCHEMES:
-        raise InvalidURL(f"{redacted(url)!r}: the scheme {scheme!r} is not known{nearest(scheme)}. Known: {', '.join(SCHEMES)}.")
+        raise InvalidURL(
+            f"{redacted(url)!r}: the scheme {scheme!r} is not known{nearest(scheme)}. Known: {', '.join(SCHEMES)}."
+        )
     parts = urlsplit(url)
-    path = unquote(parts.netloc and scheme not in BUILT and parts.path or parts.path)
-    return EngineURL(scheme.lower(), checked_path(url, scheme.lower(), parts.netloc, path), dict(parse_qsl(parts.query)))
+    path = unquote((parts.netloc and scheme not in BUILT and parts.path) or parts.path)
+    return EngineURL(
+        scheme.lower(), checked_path(url, scheme.lower(), parts.netloc, path), dict(parse_qsl(parts.query))
+    )
 
 
 def checked_path(url: str, scheme: str, host: str, path: str) -> str:
     if scheme != "sqlite":
         return path
     if host:
-        raise InvalidURL(f"{redacted(url)!r} has two slashes too few: write sqlite:///{host}{path} (relative) or sqlite:////{host}{path}.")
+        raise InvalidURL(
+            f"{redacted(url)!r} has two slashes too few: write sqlite:///{host}{path} (relative) or sqlite:////{host}{path}."
+        )
     if path in ("", "/"):
         raise InvalidURL(f"{redacted(url)!r} names no file: write sqlite:///postroad.db, or memory:// for none.")
     return path[1:]
@@ -74,7 +87,9 @@ def open_driver(url: str, *, seat: Seat | None = None, worker: str = "") -> Driv
         raise unavailable(engine.scheme)
     from postroad.drivers.sqlite.driver import SqliteDriver
 
-    return SqliteDriver(None if engine.scheme == "memory" else engine.path, seat=seat, worker=worker, options=engine.options)
+    return SqliteDriver(
+        None if engine.scheme == "memory" else engine.path, seat=seat, worker=worker, options=engine.options
+    )
 
 
 def unavailable(scheme: str) -> MissingExtra | NotSupported:
@@ -84,4 +99,6 @@ def unavailable(scheme: str) -> MissingExtra | NotSupported:
             f"{scheme}:// needs the {extra} client, which is not installed: pip install 'postroad[{extra}]'. "
             f"(In this version the {scheme} engine is not built yet; sqlite:/// and memory:// are.)"
         )
-    return NotSupported(f"{scheme}://: not built yet. Use sqlite:///postroad.db (one machine, no server) or memory:// (tests).")
+    return NotSupported(
+        f"{scheme}://: not built yet. Use sqlite:///postroad.db (one machine, no server) or memory:// (tests)."
+    )

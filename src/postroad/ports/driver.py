@@ -117,7 +117,12 @@ class Driver(Protocol):
 
 @runtime_checkable
 class PublishesFromThreads(Protocol):
-    """The engine takes a batch from any thread and answers with a concurrent Future: no event loop is crossed."""
+    """The engine takes a batch from any thread: no event loop is crossed."""
+
+    def publish_wait(
+        self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
+    ) -> Sequence[Receipt | Refused]:
+        """Blocking, as `publish`."""
 
     def publish_future(
         self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
@@ -210,7 +215,9 @@ class Inspectable(Protocol):
     async def queues(self) -> Sequence[QueueDepth]: ...
     async def locate(self, ids: Sequence[str]) -> Sequence[Located]: ...
     async def list_messages(self, queue: str | None, limit: int) -> Sequence[Located]: ...
-    async def dead_letters(self, which: DeadLetterFilter, limit: int, before: int | None = None) -> Sequence[DeadLetterRecord]: ...
+    async def dead_letters(
+        self, which: DeadLetterFilter, limit: int, before: int | None = None
+    ) -> Sequence[DeadLetterRecord]: ...
     async def count_dead(self, which: DeadLetterFilter) -> int: ...
     async def holders(self) -> Sequence[HolderInfo]: ...
 

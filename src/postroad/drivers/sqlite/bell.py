@@ -125,7 +125,7 @@ class Bell(LocalBell):
 
     def bind(self, number: int) -> None:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.address(number))
+            Path(self.address(number)).unlink()
         self.receiver.bind(self.address(number))
         self.page[number] = 0
 
@@ -189,7 +189,7 @@ class Bell(LocalBell):
             self.page[self.number] = 0
             with contextlib.suppress(OSError):
                 self.sender.sendto(b"\0", self.address(self.number))
-                os.unlink(self.address(self.number))
+                Path(self.address(self.number)).unlink()
         if self.thread.is_alive() and threading.current_thread() is not self.thread:
             self.thread.join()
         self.release_descriptors()

@@ -8,7 +8,7 @@ import msgspec
 
 from postroad.core.delivery import Delivery
 from postroad.drivers.sqlite import lanes
-from postroad.drivers.sqlite.rows import COLUMNS, ROWS, Row, delivery_of
+from postroad.drivers.sqlite.rows import ROW, ROWS, Row, delivery_of
 from postroad.drivers.sqlite.session import Session, as_json
 
 DUE_MAX = 1000
@@ -33,11 +33,15 @@ WHERE m.key IS NULL OR EXISTS (SELECT 1 FROM lane l WHERE l.queue = m.queue AND 
 DUE_KEYED = "SELECT EXISTS (SELECT 1 FROM json_each(?1) e JOIN message m ON m.seq = e.value WHERE m.key IS NOT NULL)"
 DUE_GONE = "DELETE FROM due WHERE due_at <= ?1 AND seq IN (SELECT value FROM json_each(?2))"
 
-SOMETHING = "SELECT EXISTS (SELECT 1 FROM json_each(?1) e JOIN ready r ON r.queue = e.value)"
-SUSPECTS = "SELECT EXISTS (SELECT 1 FROM suspect WHERE queue IN (SELECT value FROM json_each(?1)))"
-NEXT_DUE = "SELECT min(due_at) FROM due"
+LOOK = """
+SELECT EXISTS (SELECT 1 FROM json_each(?1) e JOIN ready r ON r.queue = e.value),
+       EXISTS (SELECT 1 FROM suspect WHERE queue IN (SELECT value FROM json_each(?1))),
+       (SELECT min(due_at) FROM due), EXISTS (SELECT 1 FROM cancel)
+"""
 CANCELLED = "SELECT id FROM cancel"
-FETCH = f"SELECT json_group_array(json_array({COLUMNS})) FROM leased l JOIN message m ON m.seq = l.seq WHERE l.token = ?1"
+FETCH = (
+    f"SELECT '[' || group_concat({ROW} || ']') || ']' FROM leased l JOIN message m ON m.seq = l.seq WHERE l.token = ?1"
+)
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -46,13 +50,13 @@ class Waiting(msgspec.Struct, frozen=True):
     ready: bool
     suspects: bool
     next_due: float | None
+    cancels: bool
 
 
-def waiting(session: Session, numbers: Sequence[int]) -> Waiting:
-    text = as_json(numbers)
-    return Waiting(
-        bool(session.value(SOMETHING, (text,))), bool(session.value(SUSPECTS, (text,))), session.value(NEXT_DUE)
-    )
+def look(session: Session, numbers: Sequence[int]) -> Waiting:
+    ((ready, suspects, next_due, cancels),) = session.connection.execute(LOOK, (as_json(numbers),))
+    session.has_cancels = bool(cancels)
+    return Waiting(bool(ready), bool(suspects), next_due, bool(cancels))
 
 
 def promote_due(session: Session, now: float) -> None:

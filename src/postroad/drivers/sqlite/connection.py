@@ -49,7 +49,9 @@ def check_owner(connection: apsw.Connection, path: str) -> None:
     (version,) = next(connection.execute("PRAGMA user_version"))
     (tables,) = next(connection.execute("SELECT count(*) FROM sqlite_schema"))
     if owner != APPLICATION_ID and (tables or owner or version):
-        raise NotADatabase(f"{path} is another program's SQLite database: Postroad's file is its own. Name another file.")
+        raise NotADatabase(
+            f"{path} is another program's SQLite database: Postroad's file is its own. Name another file."
+        )
     if version > VERSION:
         raise NewerSchema(
             f"{path} has schema version {version}; this Postroad knows up to {VERSION}: upgrade Postroad, or name another file."

@@ -14,7 +14,7 @@ from postroad.core.outcome import Settlement, SettlementFailure
 from postroad.drivers.sqlite import claim, recovery
 from postroad.drivers.sqlite.session import WORK, Session, as_json
 from postroad.drivers.sqlite.settle import settle_all
-from postroad.drivers.sqlite.writer import CallOperation, Operation
+from postroad.drivers.sqlite.writer import Operation
 from postroad.ports.driver import Turn
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ SEQS = msgspec.json.Decoder(set[int])
 class TurnOperation(Operation["TurnAnswer"]):
     """Settle and claim in one transaction; read what was claimed after it."""
 
-    def __init__(self, settled: Sequence[Settlement], queues: Sequence[str], limit: int, holder: int, alone: bool) -> None:
+    def __init__(
+        self, settled: Sequence[Settlement], queues: Sequence[str], limit: int, holder: int, alone: bool
+    ) -> None:
         super().__init__()
         self.settled = settled
         self.queues = queues
@@ -42,7 +44,7 @@ class TurnOperation(Operation["TurnAnswer"]):
         return bool(self.settled) or (self.limit > 0 and self.something(session))
 
     def something(self, session: Session) -> bool:
-        waiting = claim.waiting(session, self.numbers(session))
+        waiting = claim.look(session, self.numbers(session))
         due = waiting.next_due is not None and waiting.next_due <= session.clock()
         return due or (waiting.suspects if self.alone else waiting.ready)
 
@@ -50,7 +52,7 @@ class TurnOperation(Operation["TurnAnswer"]):
         return [session.queue_number(name) for name in self.queues]
 
     def apply(self, session: Session) -> None:
-        self.failures = settle_all(session, self.settled) if self.settled else ()
+        self.failures = settle_all(session, self.settled, self.careful) if self.settled else ()
         if self.limit > 0:
             claim.promote_due(session, session.clock())
             self.token, self.count = self.claim(session)
@@ -62,10 +64,10 @@ class TurnOperation(Operation["TurnAnswer"]):
 
     def after(self, session: Session) -> TurnAnswer:
         deliveries = claim.fetch(session, self.token, self.alone) if self.count else ()
-        waiting = claim.waiting(session, self.numbers(session))
-        return TurnAnswer(
-            Turn(deliveries, tuple(self.failures), waiting.suspects, claim.cancelled(session)), waiting.next_due, session.clock()
-        )
+        waiting = claim.look(session, self.numbers(session))
+        cancelled = claim.cancelled(session) if waiting.cancels else frozenset()
+        turn = Turn(deliveries, tuple(self.failures), waiting.suspects, cancelled)
+        return TurnAnswer(turn, waiting.next_due, session.clock())
 
 
 class TurnAnswer(msgspec.Struct, frozen=True):
@@ -146,7 +148,9 @@ class SqliteConsumer:
     async def extend(self, held: Sequence[Delivery]) -> Sequence[Delivery]:
         """Leases here end with the holder's process, not with time; what was taken away is told all the same."""
         text = as_json({str(delivery.receipt[1]): delivery.receipt[0] for delivery in held})
-        present: set[int] = SEQS.decode(await self.driver.read(lambda session: str(session.value(recovery.BEGUN, (text,)))))
+        present: set[int] = SEQS.decode(
+            await self.driver.read(lambda session: str(session.value(recovery.BEGUN, (text,))))
+        )
         return [delivery for delivery in held if delivery.receipt[1] not in present]
 
     async def close(self) -> None:

@@ -22,7 +22,10 @@ SELECT json_group_array(json_array(e.key, c.id)) FROM json_each(?1) e
 JOIN claimed_key c ON c.key = e.value WHERE c.until IS NULL OR c.until > ?2
 """
 CLAIM = "INSERT OR REPLACE INTO claimed_key SELECT e.value->>0, e.value->>1, e.value->>2 FROM jsonb_each(?1) e"
-FREE = "DELETE FROM claimed_key WHERE until IS NULL AND id IN (SELECT m.id FROM json_each(?1) e JOIN message m ON m.seq = CAST(e.key AS INTEGER))"
+FREE = """
+DELETE FROM claimed_key WHERE until IS NULL
+AND id IN (SELECT m.id FROM json_each(?1) e JOIN message m ON m.seq = CAST(e.key AS INTEGER))
+"""
 
 NUMBERS = msgspec.json.Decoder(list[int])
 OWNERS = msgspec.json.Decoder(list[tuple[int, str]])
@@ -78,7 +81,9 @@ def remember(session: Session, sends: Sequence[Send]) -> None:
     now = session.clock()
     ids = [(session.numbers[send.to.routing_key], send.message.id) for send in sends if send.message.dedupe]
     keys = [
-        (send.message.unique.key, send.message.id, until(send.message.unique, now)) for send in sends if send.message.unique is not None
+        (send.message.unique.key, send.message.id, until(send.message.unique, now))
+        for send in sends
+        if send.message.unique is not None
     ]
     if ids:
         session.connection.execute(REMEMBER, (as_json(ids), now + INBOX_S))

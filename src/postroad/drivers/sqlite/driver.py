@@ -10,6 +10,8 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -145,7 +147,9 @@ class SqliteDriver:
         if not self.forked:
             raise Closed("The engine is not open: use 'async with' on the driver, or an App, before sending.")
         if self.path is None:
-            raise NotSupported("memory:// is private to the process that made it: this forked child needs a file, as sqlite:///app.db.")
+            raise NotSupported(
+                "memory:// is private to the process that made it: this forked child needs a file, as sqlite:///app.db."
+            )
         self.open()
 
     # Calls
@@ -178,25 +182,38 @@ class SqliteDriver:
     ) -> Future[Sequence[Receipt | Refused]]:
         return self.ready_writer().submit(PublishOperation(batch, writes, durability == "full"))
 
+    def publish_wait(
+        self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
+    ) -> Sequence[Receipt | Refused]:
+        return self.ready_writer().perform(PublishOperation(batch, writes, durability == "full"))
+
     async def publish(
         self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
     ) -> Sequence[Receipt | Refused]:
         return await asyncio.wrap_future(self.publish_future(batch, durability=durability, writes=writes))
 
     async def consume(self, subscription: Subscription, listener: Listener) -> Consumer:
-        seat = self.seat or await asyncio.to_thread(self.reserve, 0)
-        holder = await self.call(lambda session: self.register(session, seat, subscription))
+        seat = self.seat if self.seat is not None else await asyncio.to_thread(self.reserve, 0)
+        holder = await self.call(partial(self.register, seat, subscription))
         listener.state("connected")
         return SqliteConsumer(self, subscription.queues, holder, lambda: None)
 
-    def register(self, session: Session, seat: Seat, subscription: Subscription) -> int:
+    def register(self, seat: Seat, subscription: Subscription, session: Session) -> int:
         for queue in subscription.queues:
             session.queue_number(queue)
         present = session.value("SELECT id FROM holder WHERE name = ?", (seat.name,))
         if present is not None:
             return int(present)
         supervisor = os.getppid() if self.seat else os.getpid()
-        facts = (seat.name, os.getpid(), supervisor, socket.gethostname(), seats.boot_id(), subscription.worker or self.worker, self.clock())
+        facts = (
+            seat.name,
+            os.getpid(),
+            supervisor,
+            socket.gethostname(),
+            seats.boot_id(),
+            subscription.worker or self.worker,
+            self.clock(),
+        )
         return int(session.value(REGISTER, facts))
 
     # Seats
@@ -233,19 +250,19 @@ class SqliteDriver:
         await tidy.tidy(self)
         if folder is None:
             return 0
-        rows = await self.read(lambda session: session.connection.execute(SEATS).fetchall())
+        rows = await self.read(lambda session: session.rows(SEATS))
         dead = [row for row in rows if await asyncio.to_thread(seats.is_free, folder, row[0])]
         count = 0
         for name, boot, worker in dead:
-            running = seats.running_in(folder, name, boot)
-            how = "its whole worker died while it ran"
-            count += await self.call(lambda session, n=name, r=running, w=worker: recovery.recover(session, n, r, how, w))  # type: ignore[misc]
+            count += await self.call(partial(recover_dead, folder, name, boot, worker))
             seats.remove(folder, name)
         return count
 
     # Store
 
-    def store_commit_future(self, writes: Sequence[Write], require: Sequence[Condition] = ()) -> Future[Committed | Conflict]:
+    def store_commit_future(
+        self, writes: Sequence[Write], require: Sequence[Condition] = ()
+    ) -> Future[Committed | Conflict]:
         return self.call_future(lambda session: documents.commit(session, writes, require))
 
     async def commit(self, writes: Sequence[Write], require: Sequence[Condition] = ()) -> Committed | Conflict:
@@ -254,7 +271,9 @@ class SqliteDriver:
     async def get(self, kind: str, keys: Sequence[str]) -> Sequence[Document]:
         return await self.read(lambda session: documents.get(session, kind, keys))
 
-    async def scan(self, kind: str, *, tag: str | None = None, before: str | None = None, limit: int = 100) -> Sequence[Document]:
+    async def scan(
+        self, kind: str, *, tag: str | None = None, before: str | None = None, limit: int = 100
+    ) -> Sequence[Document]:
         return await self.read(lambda session: documents.scan(session, kind, tag, before, limit))
 
     async def changed(self, timeout_s: float) -> None:
@@ -293,7 +312,9 @@ class SqliteDriver:
     async def list_messages(self, queue: str | None, limit: int) -> Sequence[Located]:
         return await self.read(lambda session: inspection.newest(session, self.site.folder, queue, limit))
 
-    async def dead_letters(self, which: DeadLetterFilter, limit: int, before: int | None = None) -> Sequence[DeadLetterRecord]:
+    async def dead_letters(
+        self, which: DeadLetterFilter, limit: int, before: int | None = None
+    ) -> Sequence[DeadLetterRecord]:
         return await self.read(lambda session: inspection.dead_letters(session, which, limit, before))
 
     async def count_dead(self, which: DeadLetterFilter) -> int:
@@ -304,8 +325,8 @@ class SqliteDriver:
 
     async def counters(self) -> dict[str, int]:
         """Since the file was made: published, duplicates, accepted, released, rejected, recovered."""
-        rows = await self.read(lambda session: session.connection.execute("SELECT name, value FROM counter").fetchall())
-        counts = {name: value for name, value in rows}
+        rows = await self.read(lambda session: session.rows("SELECT name, value FROM counter"))
+        counts: dict[str, int] = dict(rows)
         counts["published"] = counts.pop("seq")
         counts.pop("token")
         return counts
@@ -325,6 +346,12 @@ class SqliteDriver:
 
     async def delete_dead(self, which: DeadLetterFilter, limit: int) -> int:
         return await self.call(lambda session: operations.delete_dead(session, which, limit))
+
+
+def recover_dead(folder: Path, name: str, boot: str, worker: str, session: Session) -> int:
+    return recovery.recover(
+        session, name, seats.running_in(folder, name, boot), "its whole worker died while it ran", worker
+    )
 
 
 LIVE: weakref.WeakSet[SqliteDriver] = weakref.WeakSet()

@@ -12,7 +12,9 @@ from postroad.errors import EngineUnavailable, NetworkFileSystem, ReadOnlyEngine
 logger = logging.getLogger("postroad.engine")
 
 MOUNTS = Path("/proc/self/mountinfo")
-NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "gpfs", "sshfs", "fuse.sshfs"})
+NETWORK = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "gpfs", "sshfs", "fuse.sshfs"}
+)
 WARNED = ("fuse", "virtiofs", "vboxsf")
 
 
@@ -47,11 +49,17 @@ def check_folder(path: Path) -> None:
     """Raises EngineUnavailable for a folder that is not there, ReadOnlyEngine for one that cannot be written."""
     folder = path.parent
     if not folder.is_dir():
-        raise EngineUnavailable(f"The folder {folder} for the engine's file {path.name} does not exist: create it, or name another.")
+        raise EngineUnavailable(
+            f"The folder {folder} for the engine's file {path.name} does not exist: create it, or name another."
+        )
     if not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise ReadOnlyEngine(f"{path} cannot be written by this user: the engine needs to write the file and its folder.")
+        raise ReadOnlyEngine(
+            f"{path} cannot be written by this user: the engine needs to write the file and its folder."
+        )
     if path.is_symlink():
-        raise EngineUnavailable(f"{path} is a symbolic link: locks beside the link would not guard the file. Name {path.resolve()}.")
+        raise EngineUnavailable(
+            f"{path} is a symbolic link: locks beside the link would not guard the file. Name {path.resolve()}."
+        )
 
 
 def private_folder(path: Path) -> Path:
@@ -59,5 +67,7 @@ def private_folder(path: Path) -> Path:
     path.mkdir(mode=0o700, exist_ok=True)
     facts = path.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid not in (os.getuid(), 0):
-        raise EngineUnavailable(f"{path} is not a folder of this user: remove it, it would let others reach the engine's locks.")
+        raise EngineUnavailable(
+            f"{path} is not a folder of this user: remove it, it would let others reach the engine's locks."
+        )
     return path

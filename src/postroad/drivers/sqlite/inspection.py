@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from postroad.core.delivery import Attempt
 from postroad.drivers.sqlite import seats
-from postroad.drivers.sqlite.rows import COLUMNS, Row, message_of
+from postroad.drivers.sqlite.rows import ROW, Row, message_of
 from postroad.drivers.sqlite.session import Session, as_json
 from postroad.ports.driver import DeadLetterFilter, DeadLetterRecord, HolderInfo, Located, QueueDepth
 
@@ -17,16 +17,17 @@ DEPTHS = """
 SELECT q.name, (SELECT count(*) FROM ready r WHERE r.queue = q.id) + (SELECT count(*) FROM follower f WHERE f.queue = q.id)
          + (SELECT count(*) FROM suspect s WHERE s.queue = q.id),
        (SELECT count(*) FROM leased l WHERE l.queue = q.id), (SELECT count(*) FROM dead d WHERE d.queue = q.id),
-       (SELECT m.queued_at FROM ready r JOIN message m ON m.seq = r.seq WHERE r.queue = q.id ORDER BY r.rank, r.seq LIMIT 1), q.id
+       (SELECT m.head ->> 1 FROM ready r JOIN message m ON m.seq = r.seq WHERE r.queue = q.id ORDER BY r.rank, r.seq LIMIT 1), q.id
 FROM queue q ORDER BY q.name
 """
 DELAYED = "SELECT queue, count(*) FROM due GROUP BY queue"
 
 PLACE = """
-CASE WHEN l.seq IS NOT NULL THEN 'held' WHEN d.seq IS NOT NULL THEN 'delayed' ELSE 'ready' END, l.token, h.name, h.worker, d.due_at
+CASE WHEN l.seq IS NOT NULL THEN '"held"' WHEN d.seq IS NOT NULL THEN '"delayed"' ELSE '"ready"' END
+|| ',' || coalesce(l.token, 'null') || ',' || json_quote(h.name) || ',' || json_quote(h.worker) || ',' || coalesce(d.due_at, 'null')
 """
 LOCATE = f"""
-SELECT json_group_array(json_array({COLUMNS}, {PLACE})) FROM ({{chosen}}) c JOIN message m ON m.seq = c.seq
+SELECT '[' || coalesce(group_concat({ROW} || ',' || {PLACE} || ']'), '') || ']' FROM ({{chosen}}) c JOIN message m ON m.seq = c.seq
 LEFT JOIN leased l ON l.seq = m.seq LEFT JOIN holder h ON h.id = l.holder LEFT JOIN due d ON d.due_at = m.due_at AND d.seq = m.seq
 """
 BY_ID = "SELECT m.seq FROM json_each(?1) e JOIN message m ON m.id = e.value WHERE m.flags & 1"
@@ -38,8 +39,8 @@ DEAD_WHERE = """
 AND (?4 IS NULL OR d.number = ?4) AND (?5 IS NULL OR d.id = ?5)
 """
 DEAD = f"""
-SELECT json_group_array(json_array({COLUMNS.replace("m.seq", "m.number").replace("m.due_at", "NULL")}, m.reason, m.error_type,
-       m.fingerprint, m.died_at, m.worker)) FROM (
+SELECT '[' || coalesce(group_concat({ROW.replace("m.seq", "m.number")} || ',' || json_quote(m.reason) || ',' || json_quote(m.error_type)
+       || ',' || json_quote(m.fingerprint) || ',' || m.died_at || ',' || json_quote(m.worker) || ']'), '') || ']' FROM (
   SELECT d.* FROM dead d WHERE {DEAD_WHERE} AND (?7 IS NULL OR d.number < ?7) ORDER BY d.number DESC LIMIT ?6) m
 """
 DEAD_COUNT = f"SELECT count(*) FROM dead d WHERE {DEAD_WHERE}"
@@ -76,9 +77,9 @@ IDS = msgspec.json.Decoder(tuple[str, ...])
 
 
 def depths(session: Session) -> list[QueueDepth]:
-    delayed = dict(session.connection.execute(DELAYED))
+    delayed: dict[int, int] = dict(session.rows(DELAYED))
     now = session.clock()
-    rows = session.connection.execute(DEPTHS).fetchall()
+    rows = session.rows(DEPTHS)
     return [
         QueueDepth(name, ready, delayed.get(number, 0), held, dead, None if oldest is None else max(0.0, now - oldest))
         for name, ready, held, dead, oldest, number in rows
@@ -91,7 +92,9 @@ def locate(session: Session, folder: Path | None, ids: Sequence[str]) -> list[Lo
     found = placed(session, folder, BY_ID, (text,))
     if len(found) == len(set(ids)):
         return found
-    return placed(session, folder, BY_ID_SCAN, (text,)) if session.value("SELECT EXISTS (SELECT 1 FROM message)") else []
+    return (
+        placed(session, folder, BY_ID_SCAN, (text,)) if session.value("SELECT EXISTS (SELECT 1 FROM message)") else []
+    )
 
 
 def locate_tracked(session: Session, folder: Path | None, ids: Sequence[str]) -> list[Located]:
@@ -137,7 +140,7 @@ def dead_letters(session: Session, which: DeadLetterFilter, limit: int, before: 
 def dead_record(session: Session, row: DeadRow) -> DeadLetterRecord:
     return DeadLetterRecord(
         row.seq, session.queue_name(row.queue), message_of(row), row.reason, row.error_type, row.fingerprint, row.died_at,
-        row.attempt, row.crashes, row.worker, tuple(attempt for attempt in row.history or () if isinstance(attempt, Attempt)),
+        row.attempt, row.crashes, row.worker, row.history or (),
     )  # fmt: skip
 
 
@@ -146,13 +149,19 @@ def count_dead(session: Session, which: DeadLetterFilter) -> int:
 
 
 def holders(session: Session, folder: Path | None) -> list[HolderInfo]:
-    rows = session.connection.execute(HOLDERS).fetchall()
+    rows = session.rows(HOLDERS)
     return [holder_info(session, folder, row) for row in rows]
 
 
-def holder_info(session: Session, folder: Path | None, row: tuple[str, int, int, str, float, str, int]) -> HolderInfo:
+def holder_info(session: Session, folder: Path | None, row: tuple[Any, ...]) -> HolderInfo:
     name, pid, supervisor_pid, host, started_at, worker, in_flight = row
     alive = folder is None or not seats.is_free(folder, name)
     started = sorted(started_receipts(folder, {name}))
-    ids = IDS.decode(session.value(RUNNING_IDS, (as_json({str(seq): token for token, seq in started}),))) if started else ()
-    return HolderInfo(worker or name, pid, supervisor_pid, host, started_at, "alive" if alive else "dead", in_flight, ids)
+    ids = (
+        IDS.decode(session.value(RUNNING_IDS, (as_json({str(seq): token for token, seq in started}),)))
+        if started
+        else ()
+    )
+    return HolderInfo(
+        worker or name, pid, supervisor_pid, host, started_at, "alive" if alive else "dead", in_flight, ids
+    )

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from postroad.drivers.sqlite.session import WORK, Session, as_json
 
-ENTER = "INSERT INTO follower SELECT queue, key, seq FROM message WHERE seq >= ?1 AND key IS NOT NULL AND due_at IS NULL"
-ENTERED = "SELECT json_group_array(json_array(queue, key)) FROM (SELECT DISTINCT queue, key FROM follower WHERE seq >= ?1)"
+ENTER = (
+    "INSERT INTO follower SELECT queue, key, seq FROM message WHERE seq >= ?1 AND key IS NOT NULL AND due_at IS NULL"
+)
+ENTERED = (
+    "SELECT json_group_array(json_array(queue, key)) FROM (SELECT DISTINCT queue, key FROM follower WHERE seq >= ?1)"
+)
 HEADS = """
 INSERT INTO lane(queue, key, seq)
 SELECT e.value->>0, e.value->>1,

@@ -47,7 +47,9 @@ class FileLock:
                 self.path, LONG_WAIT_S, self.holder_pid(), self.holder_pid(),
             )  # fmt: skip
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         fcntl.flock(self.fd, fcntl.LOCK_UN)
 
     def holder_pid(self) -> int | None:
@@ -67,7 +69,9 @@ class NoLock:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         return None
 
     def holder_pid(self) -> int | None:

@@ -50,7 +50,7 @@ def check_name(name: object) -> None:
 def has_foreign_descriptor(path: str) -> bool:
     """Whether this process has the file open already; False where the system does not tell."""
     try:
-        numbers = os.listdir("/proc/self/fd")
+        numbers = os.listdir("/proc/self/fd")  # noqa: PTH208
     except OSError:
         return False
     return any(points_to(f"/proc/self/fd/{number}", path) for number in numbers)
@@ -58,7 +58,7 @@ def has_foreign_descriptor(path: str) -> bool:
 
 def points_to(link: str, path: str) -> bool:
     try:
-        return os.readlink(link) == path
+        return os.readlink(link) == path  # noqa: PTH115
     except OSError:
         return False
 

@@ -35,13 +35,18 @@ REMOVALS = (
     "DELETE FROM message WHERE seq IN (SELECT value FROM json_each(?1))",
 )
 MARK = "INSERT OR REPLACE INTO cancel SELECT value, ?2, ?3 FROM json_each(?1)"
-PURGED = "SELECT json_group_array(seq) FROM (SELECT seq FROM message m WHERE queue = ?1 AND NOT EXISTS (SELECT 1 FROM leased l WHERE l.seq = m.seq) LIMIT 10000)"
+PURGED = """
+SELECT json_group_array(seq) FROM (SELECT seq FROM message m WHERE queue = ?1
+AND NOT EXISTS (SELECT 1 FROM leased l WHERE l.seq = m.seq) LIMIT 10000)
+"""
 
-CHOSEN_DEAD = f"SELECT json_group_array(number) FROM (SELECT d.number FROM dead d WHERE {DEAD_WHERE} ORDER BY d.number LIMIT ?6)"
+CHOSEN_DEAD = (
+    f"SELECT json_group_array(number) FROM (SELECT d.number FROM dead d WHERE {DEAD_WHERE} ORDER BY d.number LIMIT ?6)"
+)
 REDRIVE = """
-INSERT INTO message(seq, id, queue, rank, key, due_at, expires_at, queued_at, flags, attempt, crashes, head, body, history)
-SELECT ?2 + row_number() OVER (ORDER BY d.number) - 1, d.id, d.queue, d.rank, d.key, NULL, NULL, d.queued_at, d.flags, 1, 0,
-       d.head, d.body, d.history FROM json_each(?1) e JOIN dead d ON d.number = e.value
+INSERT INTO message(seq, id, queue, rank, key, flags, attempt, crashes, head, body, history)
+SELECT ?2 + row_number() OVER (ORDER BY d.number) - 1, d.id, d.queue, d.rank, d.key, d.flags, 1, 0,
+       json_set(d.head, '$[2]', NULL), d.body, d.history FROM json_each(?1) e JOIN dead d ON d.number = e.value
 """
 REDRIVE_READY = "INSERT INTO ready SELECT queue, rank, seq FROM message WHERE seq >= ?1 AND key IS NULL"
 FORGET = """

@@ -11,12 +11,19 @@ from postroad.drivers.sqlite.rows import message_row
 from postroad.drivers.sqlite.session import WORK, Session, as_json
 from postroad.errors import NotFound
 
-INSERT = """
-INSERT INTO message(seq, id, queue, rank, key, due_at, expires_at, queued_at, flags, attempt, crashes, head, body)
-SELECT ?1 + e.key, e.value->>0, e.value->>1, e.value->>2, e.value->>3, e.value->>4, e.value->>5, e.value->>6, e.value->>7,
-       1, 0, e.value->>8, CASE WHEN e.value->>7 & 16 THEN CAST(e.value->>9 AS BLOB) ELSE unhex(e.value->>9) END
+COLUMNS = "INSERT INTO message(id, queue, rank, key, due_at, flags, head, body, seq, attempt, crashes) "
+INSERT = (
+    COLUMNS
+    + """
+SELECT e.value->>0, e.value->>1, e.value->>2, e.value->>3, e.value->>4, e.value->>5, e.value->>6,
+       CASE WHEN e.value->>5 & 16 THEN CAST(e.value->>7 AS BLOB) ELSE unhex(e.value->>7) END, ?1 + e.key, 1, 0
 FROM jsonb_each(?2) e
 """
+)
+INSERT_ONE = (
+    COLUMNS
+    + "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, CASE WHEN ?6 & 16 THEN CAST(?8 AS BLOB) ELSE unhex(?8) END, ?9, 1, 0)"
+)
 READY_ALL = "INSERT INTO ready SELECT queue, rank, seq FROM message WHERE seq >= ?1"
 READY = READY_ALL + " AND due_at IS NULL AND key IS NULL"
 DUE = "INSERT INTO due SELECT due_at, seq, queue FROM message WHERE seq >= ?1 AND due_at IS NOT NULL"
@@ -51,7 +58,10 @@ def insert(session: Session, sends: Sequence[Send]) -> None:
         return
     rows = [message_row(send.message, session.numbers[send.to.routing_key]) for send in sends]
     first = session.bump("seq", len(rows)) - len(rows) + 1
-    session.connection.execute(INSERT, (first, as_json(rows)))
+    if len(rows) == 1:
+        session.connection.execute(INSERT_ONE, (*rows[0], first))
+    else:
+        session.connection.execute(INSERT, (first, as_json(rows)))
     place(session, [send.message for send in sends], first)
     session.bells |= WORK
 

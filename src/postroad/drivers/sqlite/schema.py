@@ -11,7 +11,8 @@ import apsw
 
 APPLICATION_ID = 0x506F7374  # "Post"
 
-TRACK, DEDUPE, UNIQUE, TEXT, SKIP = 1, 2, 4, 16, 32
+TRACK, DEDUPE, UNIQUE, RAW, SKIP = 1, 2, 4, 16, 32
+"""Flags of a message. RAW: its body is JSON as our decoder reads it, to the byte, so it may stand inside other JSON."""
 
 VERSION_1 = """
 CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -21,9 +22,9 @@ INSERT INTO counter VALUES('seq', 0), ('token', 0), ('published', 0), ('duplicat
 CREATE TABLE queue(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, declared TEXT NOT NULL);
 
 CREATE TABLE message(
-    seq INTEGER PRIMARY KEY, id TEXT NOT NULL, queue INTEGER NOT NULL, rank INTEGER NOT NULL, key TEXT,
-    due_at REAL, expires_at REAL, queued_at REAL NOT NULL, flags INTEGER NOT NULL, attempt INTEGER NOT NULL,
-    crashes INTEGER NOT NULL, head TEXT NOT NULL, body BLOB NOT NULL, history TEXT);
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL, queue INTEGER NOT NULL, rank INTEGER NOT NULL, key TEXT, due_at REAL,
+    flags INTEGER NOT NULL, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL, head TEXT NOT NULL, body BLOB NOT NULL,
+    history TEXT);
 CREATE INDEX message_id ON message(id) WHERE flags & 1;
 
 CREATE TABLE ready(queue INTEGER, rank INTEGER, seq INTEGER, PRIMARY KEY(queue, rank, seq)) WITHOUT ROWID;
@@ -43,9 +44,9 @@ CREATE TABLE cancel(id TEXT PRIMARY KEY, reason TEXT NOT NULL, at REAL NOT NULL)
 
 CREATE TABLE dead(
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, queue INTEGER NOT NULL, rank INTEGER NOT NULL, key TEXT,
-    expires_at REAL, queued_at REAL NOT NULL, flags INTEGER NOT NULL, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL,
-    head TEXT NOT NULL, body BLOB NOT NULL, history TEXT, reason TEXT NOT NULL, error_type TEXT NOT NULL,
-    fingerprint TEXT NOT NULL, died_at REAL NOT NULL, worker TEXT NOT NULL);
+    due_at REAL, flags INTEGER NOT NULL, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL, head TEXT NOT NULL,
+    body BLOB NOT NULL, history TEXT, reason TEXT NOT NULL, error_type TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    died_at REAL NOT NULL, worker TEXT NOT NULL);
 CREATE INDEX dead_id ON dead(id);
 CREATE INDEX dead_fingerprint ON dead(fingerprint);
 

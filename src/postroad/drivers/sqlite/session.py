@@ -15,16 +15,24 @@ WORK, CHANGE = 1, 2
 """What a commit may be awaited for: messages to take, documents to read."""
 
 
-class Session:
-    """One per process and file, used by the writer thread. ``bells``: whom to wake after the commit."""
+class NotAsExpected(Exception):
+    """The short way of an operation found an exception to its rule: roll back, and do it the careful way."""
 
-    __slots__ = ("bells", "clock", "connection", "names", "numbers", "path")
+
+class Session:
+    """One per process and file, used by the writer thread. ``bells``: whom to wake after the commit.
+
+    ``has_cancels``: marks were there when the last turn looked.
+    """
+
+    __slots__ = ("bells", "clock", "connection", "has_cancels", "names", "numbers", "path")
 
     def __init__(self, connection: apsw.Connection, path: str, clock: Callable[[], float]) -> None:
         self.connection = connection
         self.path = path
         self.clock = clock
         self.bells = 0
+        self.has_cancels = False
         self.numbers: dict[str, int] = {}
         self.names: dict[int, str] = {}
 
@@ -33,6 +41,10 @@ class Session:
         for row in self.connection.execute(sql, bindings):
             return row[0]
         return None
+
+    def rows(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """All rows; for short answers only."""
+        return list(self.connection.execute(sql, bindings))
 
     def bump(self, counter: str, by: int) -> int:
         """Add to a counter; the new value."""
@@ -61,7 +73,9 @@ class Session:
 def unknown_queue(name: str, known: dict[str, int]) -> NotFound:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return NotFound(f"There is no queue {name!r}{hint} Declare it in the app, or apply its topology; known: {', '.join(sorted(known)) or 'none'}.")
+    return NotFound(
+        f"There is no queue {name!r}{hint} Declare it in the app, or apply its topology; known: {', '.join(sorted(known)) or 'none'}."
+    )
 
 
 JSON = msgspec.json.Encoder()

@@ -8,9 +8,9 @@ import msgspec
 
 from postroad.core.delivery import ATTEMPTS_KEPT, Attempt, Delivery
 from postroad.core.fingerprint import fingerprint
-from postroad.core.outcome import Accept, Reject, Release, Settlement, SettlementFailure
+from postroad.core.outcome import Reject, Release, Settlement, SettlementFailure
 from postroad.drivers.sqlite import dedupe, documents, lanes, publish
-from postroad.drivers.sqlite.session import CHANGE, WORK, Session, as_json
+from postroad.drivers.sqlite.session import CHANGE, WORK, NotAsExpected, Session, as_json
 
 HELD = "SELECT json_group_array(l.seq) FROM json_each(?1) e JOIN leased l ON l.token = e.value AND l.seq = CAST(e.key AS INTEGER)"
 UNLEASE = "DELETE FROM leased WHERE (token, seq) IN (SELECT e.value, CAST(e.key AS INTEGER) FROM json_each(?1) e)"
@@ -18,7 +18,6 @@ REMOVE = "DELETE FROM message WHERE seq IN (SELECT CAST(e.key AS INTEGER) FROM j
 UNCANCEL = """
 DELETE FROM cancel WHERE id IN (SELECT m.id FROM json_each(?1) e JOIN message m ON m.seq = CAST(e.key AS INTEGER))
 """
-CANCELS = "SELECT EXISTS (SELECT 1 FROM cancel)"
 RELEASE = """
 UPDATE message SET attempt = e.value->>1, crashes = e.value->>2, due_at = e.value->>3, history = e.value->>4
 FROM jsonb_each(?1) e WHERE message.seq = e.value->>0
@@ -32,19 +31,18 @@ INSERT INTO due SELECT e.value->>3, m.seq, m.queue FROM jsonb_each(?1) e JOIN me
 WHERE e.value->>3 IS NOT NULL
 """
 BURY = """
-INSERT INTO dead(id, queue, rank, key, expires_at, queued_at, flags, attempt, crashes, head, body, history,
+INSERT INTO dead(id, queue, rank, key, flags, attempt, crashes, head, body, history,
                  reason, error_type, fingerprint, died_at, worker)
-SELECT m.id, m.queue, m.rank, m.key, m.expires_at, m.queued_at, m.flags, e.value->>1, e.value->>2, m.head, m.body, e.value->>3,
+SELECT m.id, m.queue, m.rank, m.key, m.flags, e.value->>1, e.value->>2, m.head, m.body, e.value->>3,
        e.value->>4, e.value->>5, e.value->>6, e.value->>7, e.value->>8
 FROM jsonb_each(?1) e JOIN message m ON m.seq = e.value->>0
 """
-COUNT = "UPDATE counter SET value = value + CASE name WHEN 'accepted' THEN ?1 WHEN 'released' THEN ?2 ELSE ?3 END WHERE name IN ('accepted', 'released', 'rejected')"
+COUNT = """
+UPDATE counter SET value = value + CASE name WHEN 'accepted' THEN ?1 WHEN 'released' THEN ?2 ELSE ?3 END
+WHERE name IN ('accepted', 'released', 'rejected')
+"""
 
 SEQS = msgspec.json.Decoder(set[int])
-
-
-class LeaseLost(Exception):
-    """Not all of the batch is held: back to the savepoint, and again with those that are."""
 
 
 def held_text(settlements: Sequence[Settlement]) -> str:
@@ -52,30 +50,26 @@ def held_text(settlements: Sequence[Settlement]) -> str:
     return as_json({str(s.delivery.receipt[1]): s.delivery.receipt[0] for s in settlements})
 
 
-def settle_all(session: Session, settlements: Sequence[Settlement]) -> list[SettlementFailure]:
-    """Settle what can be; answer what cannot. That all are held is the rule, so it is tried first."""
+def settle_all(session: Session, settlements: Sequence[Settlement], careful: bool) -> list[SettlementFailure]:
+    """Settle what can be; answer what cannot. Not ``careful``: all are held, as a rule; else raises NotAsExpected."""
     failures = [failure for s in settlements if s.sends and (failure := refused(session, s)) is not None]
     if failures:
         unsettled = {id(failure.settlement) for failure in failures}
         settlements = [s for s in settlements if id(s) not in unsettled]
     if not settlements:
         return failures
-    session.connection.execute("SAVEPOINT settling")
-    try:
-        settle(session, settlements)
-    except LeaseLost:
-        session.connection.execute("ROLLBACK TO settling")
-        failures += settle_held(session, settlements)
-    session.connection.execute("RELEASE settling")
+    if careful:
+        return failures + settle_held(session, settlements)
+    settle(session, settlements)
     return failures
 
 
 def settle(session: Session, settlements: Sequence[Settlement]) -> None:
-    """All of them. Raises LeaseLost when one is no longer held."""
+    """All of them. Raises NotAsExpected when one is no longer held."""
     held = held_text(settlements)
     session.connection.execute(UNLEASE, (held,))
     if session.connection.changes() != len(settlements):
-        raise LeaseLost
+        raise NotAsExpected
     ended = [s for s in settlements if not isinstance(s.outcome, Release)]
     released = [s for s in settlements if isinstance(s.outcome, Release)]
     rejected = [s for s in ended if isinstance(s.outcome, Reject)]
@@ -113,7 +107,7 @@ def end(session: Session, ended: Sequence[Settlement], held: str) -> None:
     """Messages leave for good."""
     if any(s.delivery.message.unique for s in ended):
         dedupe.free_keys(session, held)
-    if session.value(CANCELS):
+    if session.has_cancels:
         session.connection.execute(UNCANCEL, (held,))
     session.connection.execute(REMOVE, (held,))
     if any(s.delivery.message.track for s in ended):

@@ -17,7 +17,9 @@ CANCEL_KEPT_S = 86400.0
 EXPIRED = """
 SELECT EXISTS (SELECT 1 FROM doc WHERE expires_at <= ?1) OR EXISTS (SELECT 1 FROM inbox WHERE until <= ?1)
 """
-SWEEP_INBOX = "DELETE FROM inbox WHERE (queue, id) IN (SELECT queue, id FROM inbox WHERE until <= ?1 ORDER BY until LIMIT ?2)"
+SWEEP_INBOX = (
+    "DELETE FROM inbox WHERE (queue, id) IN (SELECT queue, id FROM inbox WHERE until <= ?1 ORDER BY until LIMIT ?2)"
+)
 SWEEP_KEYS = "DELETE FROM claimed_key WHERE until <= ?1"
 SWEEP_CANCELS = "DELETE FROM cancel WHERE at <= ?1"
 

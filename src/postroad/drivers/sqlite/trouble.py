@@ -23,22 +23,30 @@ def translated(error: apsw.Error, path: str) -> EngineError:
     if isinstance(error, apsw.NotADBError):
         return NotADatabase(f"{what} is no SQLite database: {error}. Name another file, or move this one away.")
     if isinstance(error, apsw.FullError):
-        return EngineFull(f"{what} cannot grow: the disk is full. Nothing of this operation was kept; free space and repeat it.")
+        return EngineFull(
+            f"{what} cannot grow: the disk is full. Nothing of this operation was kept; free space and repeat it."
+        )
     if isinstance(error, apsw.CorruptError):
         return CorruptEngine(
             f"{what} has damaged pages: {error}. Stop all workers, copy the file, and run 'postroad doctor --deep' on the copy; "
             "restore the newest backup if it does not pass."
         )
     if isinstance(error, apsw.ReadOnlyError | apsw.PermissionsError):
-        return ReadOnlyEngine(f"{what} cannot be written: {error}. Give this user write access to the file and its folder.")
+        return ReadOnlyEngine(
+            f"{what} cannot be written: {error}. Give this user write access to the file and its folder."
+        )
     if isinstance(error, apsw.CantOpenError):
-        return EngineUnavailable(f"{what} cannot be opened: {error}. Does its folder exist, and may this user write there?")
+        return EngineUnavailable(
+            f"{what} cannot be opened: {error}. Does its folder exist, and may this user write there?"
+        )
     if isinstance(error, apsw.BusyError):
         return EngineUnavailable(
             f"{what} is locked by another program (not by Postroad, which takes its own lock first): close whatever has it open."
         )
     if isinstance(error, apsw.IOError):
-        return EngineUnavailable(f"{what} met an I/O error: {error}. Check the disk and that nothing else opens or moves the file.")
+        return EngineUnavailable(
+            f"{what} met an I/O error: {error}. Check the disk and that nothing else opens or moves the file."
+        )
     return EngineError(f"{what}: {type(error).__name__}: {error}")
 
 

@@ -20,7 +20,7 @@ import apsw
 from postroad.core.message import Receipt, Refused, Send
 from postroad.core.writes import Write
 from postroad.drivers.sqlite.publish import publish
-from postroad.drivers.sqlite.session import Session
+from postroad.drivers.sqlite.session import NotAsExpected, Session
 from postroad.drivers.sqlite.trouble import translated
 from postroad.errors import Closed
 
@@ -33,10 +33,12 @@ GROUP_MAX = 1000
 class Operation(Generic[T]):
     """One caller's wish. ``apply`` runs inside the transaction; ``after``, without the lock, gives the answer.
 
-    ``wanted`` is asked first, without the lock: when it says no, ``apply`` is not called and no lock is taken.
+    ``careful``: the short way raised NotAsExpected, so this is the second try. ``wanted`` is asked first, without the
+    lock: when it says no, ``apply`` is not called and no lock is taken.
     """
 
     durable = True
+    careful = False
 
     def __init__(self) -> None:
         self.future: Future[T] = Future()
@@ -118,6 +120,7 @@ class Writer:
         self.opened: Future[None] = Future()
         self.closed = False
         self.synchronous = "FULL"
+        self.mutex = threading.Lock()
         self.thread = threading.Thread(target=self.run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -126,10 +129,24 @@ class Writer:
 
     def submit(self, operation: Operation[T]) -> Future[T]:
         """From any thread; the Future is answered after the commit."""
-        if self.closed:
-            raise Closed("The engine was closed: this operation did not happen. Use the app before it is closed.")
+        self.check_open()
         self.waiting.put(operation)
         return operation.future
+
+    def perform(self, operation: Operation[T]) -> T:
+        """Blocking: by this thread itself when the writer is idle, which saves two changes of thread; else submitted."""
+        self.check_open()
+        if not self.mutex.acquire(blocking=False):
+            return self.submit(operation).result()
+        try:
+            self.commit_apart(self.session, [operation])
+        finally:
+            self.mutex.release()
+        return operation.future.result()
+
+    def check_open(self) -> None:
+        if self.closed:
+            raise Closed("The engine was closed: this operation did not happen. Use the app before it is closed.")
 
     def close(self) -> None:
         """What was submitted before is still done."""
@@ -141,14 +158,15 @@ class Writer:
 
     def run(self) -> None:
         try:
-            session = self.open()
+            self.session = self.open()
         except BaseException as error:
             self.opened.set_exception(error)
             return
         self.opened.set_result(None)
-        while self.step(session):
+        while self.step(self.session):
             pass
-        session.connection.close()
+        with self.mutex:
+            self.session.connection.close()
 
     def step(self, session: Session) -> bool:
         """Commit one group; False when closed."""
@@ -157,10 +175,12 @@ class Writer:
         while operation is not None:
             group.append(operation)
             if len(group) >= GROUP_MAX or self.waiting.empty():
-                self.commit_apart(session, group)
+                with self.mutex:
+                    self.commit_apart(session, group)
                 return True
             operation = self.waiting.get()
-        self.commit_apart(session, group)
+        with self.mutex:
+            self.commit_apart(session, group)
         return False
 
     def commit_apart(self, session: Session, group: list[Operation[Any]]) -> None:
@@ -168,11 +188,14 @@ class Writer:
         try:
             self.commit(session, group)
         except BaseException as error:
-            if len(group) == 1:
-                group[0].future.set_exception(translated(error, session.path) if isinstance(error, apsw.Error) else error)
-                return
-            for operation in group:
-                self.commit_apart(session, [operation])
+            if len(group) > 1:
+                for operation in group:
+                    self.commit_apart(session, [operation])
+            elif isinstance(error, NotAsExpected) and not group[0].careful:
+                group[0].careful = True
+                self.commit_apart(session, group)
+            else:
+                refuse(group[0], error, session.path)
 
     def commit(self, session: Session, group: list[Operation[Any]]) -> None:
         wanted = [operation for operation in group if operation.wanted(session)]
@@ -205,9 +228,13 @@ class Writer:
             try:
                 result = operation.after(session)
             except BaseException as error:
-                operation.future.set_exception(translated(error, session.path) if isinstance(error, apsw.Error) else error)
+                refuse(operation, error, session.path)
             else:
                 operation.future.set_result(result)
+
+
+def refuse(operation: Operation[Any], error: BaseException, path: str) -> None:
+    operation.future.set_exception(translated(error, path) if isinstance(error, apsw.Error) else error)
 
 
 def apply_all(session: Session, wanted: Sequence[Operation[Any]]) -> None:
