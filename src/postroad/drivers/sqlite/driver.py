@@ -40,6 +40,7 @@ from postroad.ports.driver import (
 
 T = TypeVar("T")
 
+PURGE_CHUNK = 10_000
 CAPABILITIES = Capabilities(ordering=Ordering.LANE, starts=Starts.STORE, atomic_with=("sqlite",))
 REGISTER = """
 INSERT INTO holder(name, pid, supervisor_pid, host, boot, worker, started_at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id
@@ -331,10 +332,13 @@ class SqliteDriver:
         counts.pop("token")
         return counts
 
-    async def purge(self, queue: str) -> int:
-        count = total = await self.call(lambda session: operations.purge(session, queue))
-        while count:
-            count = await self.call(lambda session: operations.purge(session, queue))
+    async def purge(self, queue: str, limit: int | None = None) -> int:
+        total = 0
+        while limit is None or total < limit:
+            most = PURGE_CHUNK if limit is None else min(PURGE_CHUNK, limit - total)
+            count = await self.call(lambda session, most=most: operations.purge(session, queue, most))  # type: ignore[misc]
+            if not count:
+                break
             total += count
         return total
 

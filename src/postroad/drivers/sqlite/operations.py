@@ -37,7 +37,7 @@ REMOVALS = (
 MARK = "INSERT OR REPLACE INTO cancel SELECT value, ?2, ?3 FROM json_each(?1)"
 PURGED = """
 SELECT json_group_array(seq) FROM (SELECT seq FROM message m WHERE queue = ?1
-AND NOT EXISTS (SELECT 1 FROM leased l WHERE l.seq = m.seq) LIMIT 10000)
+AND NOT EXISTS (SELECT 1 FROM leased l WHERE l.seq = m.seq) ORDER BY m.seq LIMIT ?2)
 """
 
 CHOSEN_DEAD = (
@@ -86,9 +86,9 @@ def cancel(session: Session, ids: Sequence[str], reason: str, writes: Sequence[W
     return gone + held
 
 
-def purge(session: Session, queue: str) -> int:
-    """All that waits in the queue goes; what is held stays with its holder. At most 10,000 a call."""
-    seqs = session.value(PURGED, (session.queue_number(queue),))
+def purge(session: Session, queue: str, limit: int) -> int:
+    """What waits in the queue goes, oldest first; what is held stays with its holder."""
+    seqs = session.value(PURGED, (session.queue_number(queue), limit))
     if seqs != "[]":
         remove_waiting(session, seqs)
     return len(NUMBERS.decode(seqs))

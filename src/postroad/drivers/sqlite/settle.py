@@ -8,7 +8,7 @@ import msgspec
 
 from postroad.core.delivery import ATTEMPTS_KEPT, Attempt, Delivery
 from postroad.core.fingerprint import fingerprint
-from postroad.core.outcome import Reject, Release, Settlement, SettlementFailure
+from postroad.core.outcome import Outcome, Reject, Release, Settlement, SettlementFailure
 from postroad.drivers.sqlite import dedupe, documents, lanes, publish
 from postroad.drivers.sqlite.session import CHANGE, WORK, NotAsExpected, Session, as_json
 
@@ -25,6 +25,9 @@ FROM jsonb_each(?1) e WHERE message.seq = e.value->>0
 RELEASED_READY = """
 INSERT INTO ready SELECT m.queue, m.rank, m.seq FROM jsonb_each(?1) e JOIN message m ON m.seq = e.value->>0
 WHERE e.value->>3 IS NULL AND e.value->>5 = 0
+"""
+RELEASED_SUSPECT = """
+INSERT INTO suspect SELECT m.queue, m.seq FROM jsonb_each(?1) e JOIN message m ON m.seq = e.value->>0 WHERE e.value->>5 = 2
 """
 RELEASED_DUE = """
 INSERT INTO due SELECT e.value->>3, m.seq, m.queue FROM jsonb_each(?1) e JOIN message m ON m.seq = e.value->>0
@@ -121,6 +124,8 @@ def release(session: Session, released: Sequence[Settlement]) -> None:
     session.connection.execute(RELEASE, (text,))
     session.connection.execute(RELEASED_READY, (text,))
     session.connection.execute(RELEASED_DUE, (text,))
+    if any(was_not_tried(s.delivery, s.outcome) for s in released):
+        session.connection.execute(RELEASED_SUSPECT, (text,))
     session.bells |= WORK
 
 
@@ -132,8 +137,13 @@ def release_row(delivery: Delivery, outcome: Release, now: float) -> list[object
         delivery.crashes + crashed,
         now + outcome.delay_s if outcome.delay_s > 0 else None,
         history_text(delivery, outcome.attempt),
-        int(steps_aside(delivery) and outcome.delay_s <= 0),
+        2 if was_not_tried(delivery, outcome) else int(steps_aside(delivery) and outcome.delay_s <= 0),
     ]
+
+
+def was_not_tried(delivery: Delivery, outcome: Outcome) -> bool:
+    """A suspect given back before it ran is a suspect still."""
+    return delivery.suspect and isinstance(outcome, Release) and outcome == Release()
 
 
 def history_text(delivery: Delivery, attempt: Attempt | None) -> str | None:
@@ -171,15 +181,19 @@ def dead_row(delivery: Delivery, outcome: Reject, now: float) -> list[object]:
 
 def step_lanes(session: Session, ended: Sequence[Settlement], released: Sequence[Settlement]) -> None:
     """Lanes whose head ended, or steps aside, go on."""
-    aside = [s.delivery for s in released if steps_aside(s.delivery)]
+    aside = [s.delivery for s in released if steps_aside(s.delivery) and not was_not_tried(s.delivery, s.outcome)]
     left = [s.delivery for s in ended if s.delivery.message.key is not None] + aside
     if not left:
         return
     numbers = session.numbers
     lanes.leave(session, {(numbers[d.source], d.message.key) for d in left if d.message.key is not None})
-    again = [s.delivery.receipt[1] for s in released if steps_aside(s.delivery) and s.outcome.delay_s <= 0]  # type: ignore[union-attr]
+    again = [s.delivery.receipt[1] for s in released if s.delivery in aside and is_immediate(s.outcome)]
     if again:
         lanes.reenter(session, as_json(again))
+
+
+def is_immediate(outcome: Outcome) -> bool:
+    return isinstance(outcome, Release) and outcome.delay_s <= 0
 
 
 def send_along(session: Session, settlements: Sequence[Settlement]) -> None:
