@@ -226,7 +226,9 @@ class Inspectable(Protocol):
 class Operable(Protocol):
     """Acts of an operator. Each is one durable transaction a call, answers counts."""
 
-    async def purge(self, queue: str) -> int: ...
+    async def purge(self, queue: str, limit: int | None = None) -> int:
+        """Delete what waits, oldest first, up to ``limit``; what is held stays. Answers how many."""
+
     async def cancel(self, ids: Sequence[str], reason: str, writes: Sequence[Write] = ()) -> Sequence[str]:
         """Take waiting messages out, committing the writes whose key is their id; those being held are marked, so that
         they do not start (``Turn.cancelled``). Answers the ids that were found."""

@@ -1,0 +1,1 @@
+"""Looking at a running system: the inspection API, an operator's acts, logs."""
