@@ -42,7 +42,8 @@ PostroadError
 │   ├── TaskDead                it ended as a dead letter
 │   ├── TaskRevoked
 │   ├── TaskExpired
-│   └── TaskDropped
+│   ├── TaskDropped
+│   └── GroupFailed             (also an ExceptionGroup) some of several tasks failed
 └── HandlerSignal               raised by handlers to say what becomes of the delivery
     ├── RetryLater
     ├── DeadLetter
@@ -53,6 +54,7 @@ A message says what happened, why, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 
@@ -234,6 +236,14 @@ class TaskExpired(ResultError):
 
 class TaskDropped(ResultError):
     """The task was dropped by its handler or its error policy."""
+
+
+class GroupFailed(ResultError, ExceptionGroup[Exception]):
+    """Some of the tasks waited for failed: ``exceptions`` are their errors, in order."""
+
+    def derive(self, excs: Sequence[Exception]) -> GroupFailed:  # type: ignore[override]
+        """The same with fewer errors, for ``split`` and ``except*``."""
+        return GroupFailed(self.message, excs)
 
 
 class HandlerSignal(PostroadError):

@@ -148,7 +148,9 @@ class ConsumerLoop:
                 self.loop.call_soon_threadsafe(self.signal)
 
     def lost(self, held: Sequence[Delivery], why: str) -> None:
-        logger.warning("%d deliveries are held no longer: %s. What their handlers send and write is refused.", len(held), why)
+        logger.warning(
+            "%d deliveries are held no longer: %s. What their handlers send and write is refused.", len(held), why
+        )
 
     def state(self, state: str) -> None:
         logger.info("engine %s", state)

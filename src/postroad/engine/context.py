@@ -27,7 +27,9 @@ class SendBuffer:
     def add(self, sends: list[Send]) -> None:
         """Keep them. Raises HandlerEnded after the end, TooManySends above the limits; then none is kept."""
         if self.closed:
-            raise HandlerEnded("The handler whose buffer this is has ended: send before it returns, or use app.send_now().")
+            raise HandlerEnded(
+                "The handler whose buffer this is has ended: send before it returns, or use app.send_now()."
+            )
         size_bytes = self.size_bytes + sum(len(send.message.body) for send in sends)
         if len(self.sends) + len(sends) > HANDLER_SENDS_MAX or size_bytes > HANDLER_SEND_BYTES_MAX:
             raise TooManySends(
@@ -47,7 +49,9 @@ class HandlerContext:
 
     __slots__ = ("buffer", "delivery", "name", "on_progress", "send_now", "state")
 
-    def __init__(self, delivery: Delivery, name: str, state: Any, on_progress: Callable[[str, str], None] | None) -> None:
+    def __init__(
+        self, delivery: Delivery, name: str, state: Any, on_progress: Callable[[str, str], None] | None
+    ) -> None:
         self.delivery = delivery
         self.name = name
         self.state = state

@@ -81,7 +81,13 @@ class Pipeline:
         self, delivery: Delivery, handler: Handler, failure: Failure, error: BaseException | None, record: Attempt
     ) -> Settlement:
         ending = Ending(
-            failure.state, record.started_at, record.ended_at, error=error, attempt=record, reason=failure.reason, worker=self.worker
+            failure.state,
+            record.started_at,
+            record.ended_at,
+            error=error,
+            attempt=record,
+            reason=failure.reason,
+            worker=self.worker,
         )
         return Settlement(delivery, failure.outcome, (), handler.writes(delivery, ending))
 
@@ -109,7 +115,9 @@ def refuse_awaitable(name: str, value: Any) -> None:
         close = getattr(value, "close", None)
         if close is not None:
             close()
-        raise TypeError(f"{name} returned {type(value).__name__}, which nobody awaited: make the handler 'async def', or await inside it.")
+        raise TypeError(
+            f"{name} returned {type(value).__name__}, which nobody awaited: make the handler 'async def', or await inside it."
+        )
 
 
 def attempt_record(error: BaseException, started_at: float, worker: str) -> Attempt:

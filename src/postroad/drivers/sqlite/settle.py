@@ -187,7 +187,8 @@ def step_lanes(session: Session, ended: Sequence[Settlement], released: Sequence
         return
     numbers = session.numbers
     lanes.leave(session, {(numbers[d.source], d.message.key) for d in left if d.message.key is not None})
-    again = [s.delivery.receipt[1] for s in released if s.delivery in aside and is_immediate(s.outcome)]
+    stepping = {delivery.receipt for delivery in aside}
+    again = [s.delivery.receipt[1] for s in released if s.delivery.receipt in stepping and is_immediate(s.outcome)]
     if again:
         lanes.reenter(session, as_json(again))
 
