@@ -1,0 +1,56 @@
+"""What an engine must keep, as checks anybody can run: one module a promise.
+
+A check is a coroutine that takes an `Engine` (how to reach the one under test, fresh and empty) and fails by raising.
+It names the features it needs; what an engine does not claim is not checked, and `unclaimed` says so. With pytest:
+
+    ENGINE = EmbeddedEngine            # or a subclass of Engine
+
+    @pytest.mark.parametrize("check", CHECKS, ids=str)
+    def test_promise(check, tmp_path):
+        engine = ENGINE(tmp_path)
+        if not claimed(check, features(engine)):
+            pytest.skip(f"{engine.name} does not claim it")
+        run(check, engine)
+"""
+
+from __future__ import annotations
+
+from postroad.testing.conformance import (
+    amounts,
+    at_least_once,
+    atomic_output,
+    cancels,
+    dead_letters,
+    delays,
+    documents,
+    drain,
+    durable,
+    fencing,
+    isolation,
+    looking,
+    once,
+    order,
+    priority,
+    starts,
+)
+from postroad.testing.conformance.check import CHECKS, FEATURES, Check, claimed, features, run, unclaimed
+from postroad.testing.conformance.engine import EmbeddedEngine, Engine, MemoryEngine
+
+PROMISES = (
+    durable, at_least_once, starts, fencing, atomic_output, delays, dead_letters, order, priority, cancels, once, isolation,
+    documents, drain, looking, amounts,
+)  # fmt: skip
+
+__all__ = [
+    "CHECKS",
+    "FEATURES",
+    "PROMISES",
+    "Check",
+    "EmbeddedEngine",
+    "Engine",
+    "MemoryEngine",
+    "claimed",
+    "features",
+    "run",
+    "unclaimed",
+]
