@@ -1,0 +1,1 @@
+"""The worker: a supervisor that imports no user code, and children that run handlers."""

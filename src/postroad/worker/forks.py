@@ -1,0 +1,34 @@
+"""A handler may fork. The copy must not settle, report or write start slots in its parent's name."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from postroad.engine.forks import on_fork
+
+
+class Copy:
+    """Whether this process is a forked copy of a worker. Read after every handler, so it is one attribute."""
+
+    __slots__ = ("__weakref__", "here")
+
+    def __init__(self) -> None:
+        self.here = False
+
+    def after_fork(self) -> None:
+        self.here = True
+
+
+FORKED = Copy()
+on_fork(FORKED)
+
+
+def leave() -> None:
+    """End a copy whose handler returned into the worker's code: what it computed belongs to nobody."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass
+    os._exit(0)

@@ -1,0 +1,177 @@
+"""What consumes, put together: one driver, one pipeline, the executors, one consumer. For children and embedded workers.
+
+The engine's loop has a thread of its own; the user's coroutines and the lifespan have the loop that awaits `start`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, ExitStack
+from typing import Any
+
+from postroad.core.lifecycle import advance
+from postroad.engine.consumer import ConsumerLoop
+from postroad.engine.executor import Executor
+from postroad.engine.pipeline import Pipeline
+from postroad.errors import ConfigurationError
+from postroad.ports.driver import Driver, Subscription
+from postroad.worker.enginethread import LoopThread
+from postroad.worker.executors import CoroutineExecutor, ProcessExecutor, ThreadExecutor
+from postroad.worker.hosted import HostedApp, executors_used
+from postroad.worker.options import WorkerOptions
+from postroad.worker.room import room_of
+from postroad.worker.slots import NoSlots, StartSlots
+from postroad.worker.wire import Introduction
+
+logger = logging.getLogger("postroad.worker")
+
+BEAT_S = 1.0
+CLOSE_TIMEOUT_S = 1.0
+LIFESPAN_EXIT_S = 10.0
+
+
+class Runtime:
+    """STARTING > RUNNING > QUIET > DRAINING > STOPPED. ``driver`` is opened here and closed here, unless it is lent."""
+
+    def __init__(
+        self,
+        app: HostedApp,
+        options: WorkerOptions,
+        driver: Driver,
+        engine: LoopThread,
+        worker: str,
+        slots: StartSlots | NoSlots,
+        *,
+        lent: bool = False,
+    ) -> None:
+        self.app = app
+        self.options = options
+        self.driver = driver
+        self.engine = engine
+        self.worker = worker
+        self.slots = slots
+        self.lent = lent
+        self.state = "STARTING"
+        self.open = AsyncExitStack()
+        self.attached = ExitStack()
+        self.consumer: ConsumerLoop | None = None
+        self.executors: dict[str, Executor] = {}
+        self.user_loop_asked = False
+
+    async def start(self) -> None:
+        """Open, declare, run the lifespan, consume. On the user's loop. What fails is undone and raised."""
+        self.user_loop = asyncio.get_running_loop()
+        try:
+            await self.engine.run(self.open_engine())
+            self.attached.enter_context(self.app.attach(self.driver))
+            resources = await self.open.enter_async_context(self.app.open_resources())
+            await self.engine.run(self.consume(resources))
+        except BaseException:
+            await self.close()
+            raise
+        self.state = advance(self.state, "RUNNING")
+
+    async def quiet(self) -> None:
+        """Take nothing more. On the engine's loop."""
+        if self.consumer is not None and self.state == "RUNNING":
+            self.state = advance(self.state, "QUIET")
+            await self.consumer.quiet()
+
+    async def drain(self, timeout_s: float) -> int:
+        """Finish what runs, give back the rest. On the engine's loop. Answers how many were given back."""
+        self.state = advance(self.state, "DRAINING")
+        if self.consumer is None:
+            return 0
+        given_back = await self.consumer.stop(timeout_s)
+        logger.info("drained; %d messages given back", given_back, extra={"given_back": given_back})
+        return given_back
+
+    async def close(self) -> None:
+        """End the executors, the lifespan and the driver. On the user's loop, after `drain`."""
+        for executor in self.executors.values():
+            await asyncio.to_thread(executor.close, CLOSE_TIMEOUT_S)
+        try:
+            async with asyncio.timeout(LIFESPAN_EXIT_S):
+                await self.open.aclose()
+        except TimeoutError:
+            logger.warning("The lifespan did not end within %g s: left behind.", LIFESPAN_EXIT_S)
+        except Exception:
+            logger.exception("The lifespan failed as it ended.")
+        self.attached.close()
+        await self.engine.run(self.close_engine())
+        self.state = advance(self.state, "STOPPED")
+
+    # On the engine's loop
+
+    async def open_engine(self) -> None:
+        if not self.lent:
+            await self.driver.__aenter__()
+        await self.driver.apply(await self.driver.plan(self.app.topology()))
+
+    async def consume(self, resources: Any) -> None:
+        pipeline = Pipeline(self.worker, resources)
+        self.executors = self.build_executors(pipeline)
+        self.consumer = self.build_consumer(pipeline, self.executors)
+        await self.consumer.start()
+        self.beat()
+
+    async def close_engine(self) -> None:
+        if not self.lent:
+            await self.driver.__aexit__(None, None, None)
+
+    def build_consumer(self, pipeline: Pipeline, executors: Mapping[str, Executor]) -> ConsumerLoop:
+        known = self.app.tasks
+        return ConsumerLoop(
+            self.driver,
+            Subscription(subscribed(self.app, self.options), self.worker),
+            self.app.resolve,
+            pipeline,
+            executors,
+            prefetch=self.options.prefetch,
+            known=lambda: tuple(known),
+        )
+
+    def build_executors(self, pipeline: Pipeline) -> dict[str, Executor]:
+        room = room_of(self.options)
+        introduction = Introduction(self.options, self.worker)
+        coroutines = CoroutineExecutor(room.coroutines, pipeline.run_async, self.user_loop, self.slots, room.threads)
+        made: dict[str, Executor] = {
+            "thread": ThreadExecutor(room.threads, pipeline.run, self.slots, 0),
+            "coroutine": coroutines,
+            "process": ProcessExecutor(room.solos, introduction, pipeline, self.slots, room.threads + room.coroutines),
+        }
+        self.coroutines = coroutines
+        return {kind: made[kind] for kind in executors_used(self.app)}
+
+    def beat(self) -> None:
+        """Once a second: this loop lives; and so does the user's, when it has coroutines to run."""
+        if self.state == "STOPPED" or self.consumer is None:
+            return
+        self.slots.beat_engine_loop(self.consumer.progress)
+        if self.coroutines.busy and not self.user_loop_asked:
+            self.user_loop_asked = True
+            self.user_loop.call_soon_threadsafe(self.beat_back)
+        self.engine.loop.call_later(BEAT_S, self.beat)
+
+    def beat_back(self) -> None:
+        self.user_loop_asked = False
+        self.slots.beat_user_loop()
+
+
+def subscribed(app: HostedApp, options: WorkerOptions) -> tuple[str, ...]:
+    """The queues to take from. Raises ConfigurationError, naming the nearest, for one the app does not declare."""
+    declared = app.queues()
+    for queue in options.queues:
+        if queue not in declared:
+            raise ConfigurationError(unknown_queue(queue, declared))
+    return options.queues or declared
+
+
+def unknown_queue(queue: str, declared: tuple[str, ...]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(queue, declared, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"The app declares no queue {queue!r}{hint}. Declared: {', '.join(declared) or 'none'}."
