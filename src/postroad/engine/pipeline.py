@@ -121,15 +121,27 @@ def refuse_awaitable(name: str, value: Any) -> None:
 
 
 def attempt_record(error: BaseException, started_at: float, worker: str) -> Attempt:
-    text = "".join(traceback.format_exception(error))[-TRACEBACK_BYTES_MAX:]
+    text = plain(describe_traceback(error))[-TRACEBACK_BYTES_MAX:]
     kind = type(error)
     qualified = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     return Attempt("error", qualified, describe(error), text, started_at, time.time(), worker)
 
 
+def describe_traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception as broken:
+        return f"(its traceback cannot be had: {type(broken).__name__})"
+
+
+def plain(text: str) -> str:
+    """As text that every store takes: no NUL, no half characters."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
 def describe(error: BaseException) -> str:
     """The error's own words; an error whose __str__ raises must not take the consumer down."""
     try:
-        return str(error)[:TEXT_MAX]
+        return plain(str(error)[:TEXT_MAX])
     except Exception as broken:
         return f"(its text cannot be had: {type(broken).__name__})"

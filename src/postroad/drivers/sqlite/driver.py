@@ -82,7 +82,7 @@ class SqliteDriver:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self.close)
+        self.close()  # not in another thread: at interpreter exit none can be started
 
     def open(self) -> None:
         """Blocking, from any thread. Raises the EngineError that says why not."""
@@ -194,7 +194,7 @@ class SqliteDriver:
         return await asyncio.wrap_future(self.publish_future(batch, durability=durability, writes=writes))
 
     async def consume(self, subscription: Subscription, listener: Listener) -> Consumer:
-        seat = self.seat if self.seat is not None else await asyncio.to_thread(self.reserve, 0)
+        seat = self.seat or subscription.seat or await asyncio.to_thread(self.reserve, 0)
         holder = await self.call(partial(self.register, seat, subscription))
         listener.state("connected")
         return SqliteConsumer(self, subscription.queues, holder, lambda: None)

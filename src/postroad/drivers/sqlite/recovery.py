@@ -30,6 +30,7 @@ GIVE_BACK = """
 INSERT INTO ready SELECT l.queue, l.rank, l.seq FROM leased l WHERE l.holder = ?1 AND l.alone = 0
 AND (l.token, l.seq) NOT IN (SELECT e.value, CAST(e.key AS INTEGER) FROM json_each(?2) e)
 """
+UNCHARGE = "UPDATE message SET crashes = crashes - 1 WHERE seq IN (SELECT seq FROM leased WHERE holder = ?1 AND alone = 2)"
 UNLEASE = "DELETE FROM leased WHERE holder = ?1"
 FORGET = "DELETE FROM holder WHERE id = ?1"
 
@@ -78,9 +79,10 @@ def crash_record(session: Session, how: str, worker: str) -> str:
 
 
 def give_back_uncounted(session: Session, holder: int) -> int:
-    """A holder that goes in good order returns all it has, to the place it had."""
+    """A holder that goes in good order returns all it has, to the place it had; a suspect's start is no crash then."""
     count = int(session.value(COUNT, (holder,)))
     if count:
+        session.connection.execute(UNCHARGE, (holder,))
         session.connection.execute(SUSPECT_AGAIN, (holder,))
         session.connection.execute(GIVE_BACK, (holder, "{}"))
         session.connection.execute(UNLEASE, (holder,))

@@ -90,11 +90,11 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> None:
 def settle_held(session: Session, settlements: Sequence[Settlement]) -> list[SettlementFailure]:
     """Those that are held; the others are answered as lost, and nothing of them happens."""
     present: set[int] = SEQS.decode(session.value(HELD, (held_text(settlements),)))
-    held = [s for s in settlements if s.delivery.receipt[1] in present]
+    held = {s.delivery.receipt[1]: s for s in reversed(settlements) if s.delivery.receipt[1] in present}
     if held:
-        settle(session, held)
-    why = "the lease went to another holder: this worker was taken for dead, or the message was removed"
-    return [SettlementFailure(s, "lost", why) for s in settlements if s.delivery.receipt[1] not in present]
+        settle(session, list(held.values())[::-1])
+    why = "the lease went to another holder: this worker was taken for dead, or the message was removed or settled before"
+    return [SettlementFailure(s, "lost", why) for s in settlements if held.get(s.delivery.receipt[1]) is not s]
 
 
 def refused(session: Session, settlement: Settlement) -> SettlementFailure | None:
