@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from postroad.cli import exits, output
-from postroad.cli.settings import Settings
 from postroad.errors import EngineUnavailable, InvalidURL
 
 if TYPE_CHECKING:  # a command's help must not wait for asyncio and SQLite
@@ -23,8 +22,10 @@ def look(options: argparse.Namespace, see: Callable[[Inspection], Coroutine[Any,
     """Open the engine, run ``see`` (again every second with --watch), answer its exit code."""
     import asyncio
 
+    from postroad.app.config import engine_url
+
     async def looked() -> int:
-        async with inspection(Settings().url(options.url)) as opened:
+        async with inspection(engine_url(options.url)) as opened:
             while getattr(options, "watch", False):
                 output.clear_screen()
                 await see(opened)
@@ -60,8 +61,8 @@ def existing_file(url: str) -> Path | None:
         return None
     if not Path(engine.path).exists():
         raise EngineUnavailable(
-            f"There is no engine at {redacted(url)} ({Path(engine.path).resolve()}): nothing was sent "
-            "there yet, or it is another file. Name it with --url or $POSTROAD_URL."
+            f"There is no engine at {redacted(url)}: nothing was sent there yet, or it is another file. Name it with "
+            "--url or $POSTROAD_URL."
         )
     return Path(engine.path)
 

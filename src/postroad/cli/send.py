@@ -65,7 +65,7 @@ def message_of(options: argparse.Namespace) -> Message:
     from postroad.core.message import Message
     from postroad.core.topology import valid_name
     from postroad.engine.identity import new_id
-    from postroad.observe.views import TASK_HEADER
+    from postroad.tasks.documents import TASK_HEADER
 
     now = time.time()
     return Message(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from postroad.cli import exits, flags
-from postroad.cli.settings import Settings
+from postroad.cli import flags, settings
 from postroad.errors import InvalidOption
 
 LOG_SETUP = "postroad.observe.logs:configure"
@@ -42,11 +41,9 @@ def size(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    from postroad.observe import logs
     from postroad.worker.options import WorkerOptions
     from postroad.worker.supervisor import serve
 
-    settings = Settings()
     app = settings.text(options.app, "app")
     if not app:
         raise InvalidOption(
@@ -69,5 +66,4 @@ def run(options: argparse.Namespace) -> int:
         log_setup=LOG_SETUP,
         ready_file=options.ready_file,
     )
-    logs.configure(worker_options.log_format, worker_options.log_level)
-    return serve(worker_options) or exits.OK
+    return serve(worker_options)

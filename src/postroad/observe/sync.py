@@ -7,39 +7,39 @@ from typing import Protocol, TypeVar
 
 from postroad.observe.inspect import Inspection
 from postroad.observe.views import Stats, TaskView, WorkerView
-from postroad.ports.driver import QueueDepth
+from postroad.ports.driver import Driver, QueueDepth
 
 T = TypeVar("T")
 
 
-class Runner(Protocol):
-    """Runs a look on the app's open driver, blocking; raises BlockingCallOnLoop on an event loop's thread."""
+class Asked(Protocol):
+    """An app, as far as its engine can be asked; on an event loop's thread it raises BlockingCallOnLoop."""
 
-    def __call__(self, look: Callable[[Inspection], Awaitable[T]], /) -> T: ...
+    def ask(self, question: Callable[[Driver], Awaitable[T]], /) -> T: ...
 
 
 class SyncInspection:
-    """Blocking looks into an app's engine; nothing here imports or runs a task."""
+    """Blocking looks into an app's engine; nothing here runs a task."""
 
-    def __init__(self, run: Runner) -> None:
-        self._run = run
+    def __init__(self, app: Asked) -> None:
+        self._app = app
 
     def active(self) -> list[TaskView]:
         """Tasks whose handlers run now."""
-        return self._run(lambda inspection: inspection.active())
+        return self._app.ask(lambda driver: Inspection(driver).active())
 
     def queues(self) -> list[QueueDepth]:
         """Every queue with its depth, by name."""
-        return self._run(lambda inspection: inspection.queues())
+        return self._app.ask(lambda driver: Inspection(driver).queues())
 
     def workers(self) -> list[WorkerView]:
         """Processes that may hold messages, oldest first."""
-        return self._run(lambda inspection: inspection.workers())
+        return self._app.ask(lambda driver: Inspection(driver).workers())
 
     def stats(self) -> Stats:
         """The engine in numbers."""
-        return self._run(lambda inspection: inspection.stats())
+        return self._app.ask(lambda driver: Inspection(driver).stats())
 
     def scheduled(self, limit: int = 100) -> list[TaskView]:
         """Tasks that wait for their time, the soonest first."""
-        return self._run(lambda inspection: inspection.scheduled(limit))
+        return self._app.ask(lambda driver: Inspection(driver).scheduled(limit))

@@ -9,9 +9,7 @@ import msgspec
 from postroad.core.delivery import Attempt
 from postroad.core.writes import Document
 from postroad.ports.driver import DeadLetterRecord, Located, QueueDepth
-from postroad.tasks.documents import DECODE_STATE
-
-TASK_HEADER = "postroad-task"
+from postroad.tasks.documents import DECODE_STATE, TASK_HEADER
 
 PLACES = {"ready": "PENDING", "delayed": "SCHEDULED", "held": "PENDING", "running": "RUNNING"}
 
