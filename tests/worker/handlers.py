@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from postroad.core.delivery import Delivery
 from postroad.core.message import Message
@@ -24,7 +24,7 @@ class PlainHandler:
 
     executor = "thread"
     retry = None
-    routes: ErrorRoutes = {}
+    routes: ClassVar[ErrorRoutes] = {}
     max_deliveries = 5
 
     def __init__(self, function: Callable[..., Any]) -> None:

@@ -65,7 +65,7 @@ def test_changes_of_sources_are_seen_and_others_are_not(tmp_path: Path) -> None:
     assert tree.changed() == ""
     (tmp_path / "pkg").mkdir()
     (tmp_path / "pkg" / "tasks.py").write_text("")
-    assert tree.changed() == os.path.join("pkg", "tasks.py")
+    assert tree.changed() == str(Path("pkg", "tasks.py"))
     os.utime(tmp_path / "app.py", ns=(1, 1))
     assert tree.changed() == "app.py"
     (tmp_path / "app.py").unlink()

@@ -9,7 +9,9 @@ COROUTINES = range(2, 4)
 LIMIT_S = 10.0
 
 
-def reading(busy: tuple[int, ...] = (), beats: tuple[int, ...] = (0, 0, 0, 0), user: int = 0, engine: int = 0, progress: int = 0) -> Reading:
+def reading(
+    busy: tuple[int, ...] = (), beats: tuple[int, ...] = (0, 0, 0, 0), user: int = 0, engine: int = 0, progress: int = 0
+) -> Reading:
     return Reading(busy, beats, user, engine, progress)
 
 

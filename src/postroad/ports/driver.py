@@ -21,10 +21,11 @@ from postroad.core.writes import Write
 
 
 class Subscription(msgspec.Struct, frozen=True):
-    """What a consumer takes from, in turn, and who it says it is."""
+    """What a consumer takes from, in turn, and who it says it is. ``seat``: reserved by this very process, if it was."""
 
     queues: tuple[str, ...]
     worker: str = ""
+    seat: Seat | None = None
 
 
 class Seat(msgspec.Struct, frozen=True):

@@ -87,8 +87,8 @@ def take_seat(link: Link) -> Seat | None:
 
 def run(link: Link, app: HostedApp, options: WorkerOptions, seat: Seat) -> int:
     worker = f"{os.uname().nodename}:{os.getpid()}"
-    engine = LoopThread("postroad-engine")
     driver = open_driver(options.url or app.url, seat=seat, worker=worker)
+    engine = LoopThread("postroad-engine")
     runtime = Runtime(app, options, driver, engine, worker, StartSlots(seat.slots_path, seat.slots))
     asyncio.run(Host(link, runtime).serve())
     if any(thread.name.startswith("postroad-handler") for thread in threading.enumerate()):
@@ -117,12 +117,14 @@ class Host:
         """On the user's loop, until drained."""
         self.loop = asyncio.get_running_loop()
         self.ended = asyncio.Event()
+        await self.engine.run(self.runtime.driver.__aenter__())
         await self.runtime.start()
         self.loop.add_signal_handler(signal.SIGTERM, self.drain_from_anywhere, self.drain_s)
         self.link.say(Entered(self.runtime.state))
         self.engine.loop.call_soon_threadsafe(self.listen)
         await self.ended.wait()
         await self.runtime.close()
+        await self.engine.run(self.runtime.driver.__aexit__(None, None, None))
         await asyncio.to_thread(self.engine.stop)
 
     def drain_from_anywhere(self, timeout_s: float) -> None:

@@ -8,20 +8,20 @@ import sys
 from postroad.engine.forks import on_fork
 
 
-class Copy:
-    """Whether this process is a forked copy of a worker. Read after every handler, so it is one attribute."""
+class Forks:
+    """How many forks lie between the first process and this one. Read around every handler, so it is one attribute."""
 
-    __slots__ = ("__weakref__", "here")
+    __slots__ = ("__weakref__", "count")
 
     def __init__(self) -> None:
-        self.here = False
+        self.count = 0
 
     def after_fork(self) -> None:
-        self.here = True
+        self.count += 1
 
 
-FORKED = Copy()
-on_fork(FORKED)
+FORKS = Forks()
+on_fork(FORKS)
 
 
 def leave() -> None:

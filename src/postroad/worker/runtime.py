@@ -9,14 +9,15 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack
-from typing import Any
+from typing import Any, cast
 
 from postroad.core.lifecycle import advance
 from postroad.engine.consumer import ConsumerLoop
 from postroad.engine.executor import Executor
 from postroad.engine.pipeline import Pipeline
 from postroad.errors import ConfigurationError
-from postroad.ports.driver import Driver, Subscription
+from postroad.ports.driver import Driver, Seat, Subscription
+from postroad.ports.store import Store
 from postroad.worker.enginethread import LoopThread
 from postroad.worker.executors import CoroutineExecutor, ProcessExecutor, ThreadExecutor
 from postroad.worker.hosted import HostedApp, executors_used
@@ -33,7 +34,10 @@ LIFESPAN_EXIT_S = 10.0
 
 
 class Runtime:
-    """STARTING > RUNNING > QUIET > DRAINING > STOPPED. ``driver`` is opened here and closed here, unless it is lent."""
+    """STARTING > RUNNING > QUIET > DRAINING > STOPPED. ``driver`` is open, and stays so; ``engine`` is its loop.
+
+    ``seat``: reserved by this very process; a child's driver has its own.
+    """
 
     def __init__(
         self,
@@ -43,8 +47,7 @@ class Runtime:
         engine: LoopThread,
         worker: str,
         slots: StartSlots | NoSlots,
-        *,
-        lent: bool = False,
+        seat: Seat | None = None,
     ) -> None:
         self.app = app
         self.options = options
@@ -52,7 +55,7 @@ class Runtime:
         self.engine = engine
         self.worker = worker
         self.slots = slots
-        self.lent = lent
+        self.seat = seat
         self.state = "STARTING"
         self.open = AsyncExitStack()
         self.attached = ExitStack()
@@ -61,10 +64,10 @@ class Runtime:
         self.user_loop_asked = False
 
     async def start(self) -> None:
-        """Open, declare, run the lifespan, consume. On the user's loop. What fails is undone and raised."""
+        """Declare, run the lifespan, consume. On the user's loop. What fails is undone and raised."""
         self.user_loop = asyncio.get_running_loop()
         try:
-            await self.engine.run(self.open_engine())
+            await self.engine.run(self.declare())
             self.attached.enter_context(self.app.attach(self.driver))
             resources = await self.open.enter_async_context(self.app.open_resources())
             await self.engine.run(self.consume(resources))
@@ -89,7 +92,7 @@ class Runtime:
         return given_back
 
     async def close(self) -> None:
-        """End the executors, the lifespan and the driver. On the user's loop, after `drain`."""
+        """End the executors and the lifespan. On the user's loop, after `drain`."""
         for executor in self.executors.values():
             await asyncio.to_thread(executor.close, CLOSE_TIMEOUT_S)
         try:
@@ -100,14 +103,11 @@ class Runtime:
         except Exception:
             logger.exception("The lifespan failed as it ended.")
         self.attached.close()
-        await self.engine.run(self.close_engine())
         self.state = advance(self.state, "STOPPED")
 
     # On the engine's loop
 
-    async def open_engine(self) -> None:
-        if not self.lent:
-            await self.driver.__aenter__()
+    async def declare(self) -> None:
         await self.driver.apply(await self.driver.plan(self.app.topology()))
 
     async def consume(self, resources: Any) -> None:
@@ -117,20 +117,17 @@ class Runtime:
         await self.consumer.start()
         self.beat()
 
-    async def close_engine(self) -> None:
-        if not self.lent:
-            await self.driver.__aexit__(None, None, None)
-
     def build_consumer(self, pipeline: Pipeline, executors: Mapping[str, Executor]) -> ConsumerLoop:
         known = self.app.tasks
         return ConsumerLoop(
             self.driver,
-            Subscription(subscribed(self.app, self.options), self.worker),
+            Subscription(subscribed(self.app, self.options), self.worker, self.seat),
             self.app.resolve,
             pipeline,
             executors,
             prefetch=self.options.prefetch,
             known=lambda: tuple(known),
+            store=cast(Store, self.driver) if hasattr(self.driver, "commit") else None,
         )
 
     def build_executors(self, pipeline: Pipeline) -> dict[str, Executor]:

@@ -47,6 +47,7 @@ class CoroutineExecutor:
 
     def start(self, done: Done) -> None:
         self.done = done
+        self.forks = forks.FORKS.count
 
     def submit(self, jobs: Sequence[Job]) -> None:
         self.waiting.extend(jobs)
@@ -95,7 +96,7 @@ class CoroutineExecutor:
             settlement = await self.run_async(job)
         except BaseException as error:
             settlement = settled_anyway(job, error)
-        if forks.FORKED.here:
+        if forks.FORKS.count != self.forks:
             forks.leave()
         self.slots.leave(slot)
         self.done(job, settlement)

@@ -67,16 +67,17 @@ class ThreadExecutor:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def work(self, slot: int) -> None:
-        take, run, done, enter, leave, forked = (
-            self.jobs.get, self.run, self.done, self.slots.enter, self.slots.leave, forks.FORKED,
+        take, run, done, enter, leave, generation = (
+            self.jobs.get, self.run, self.done, self.slots.enter, self.slots.leave, forks.FORKS,
         )  # fmt: skip
+        ours = generation.count
         while (job := take()) is not None:
             enter(slot, job.delivery.receipt)
             try:
                 settlement = run(job)
             except BaseException as error:
                 settlement = settled_anyway(job, error)
-            if forked.here:
+            if generation.count != ours:
                 forks.leave()
             leave(slot)
             done(job, settlement)
