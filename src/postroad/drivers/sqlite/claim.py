@@ -55,7 +55,6 @@ class Waiting(msgspec.Struct, frozen=True):
 
 def look(session: Session, numbers: Sequence[int]) -> Waiting:
     ((ready, suspects, next_due, cancels),) = session.connection.execute(LOOK, (as_json(numbers),))
-    session.has_cancels = bool(cancels)
     return Waiting(bool(ready), bool(suspects), next_due, bool(cancels))
 
 

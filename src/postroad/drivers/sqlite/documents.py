@@ -15,7 +15,7 @@ SELECT e.value->>0, e.value->>1, e.value->>2, e.value->>3, e.value->>4 FROM json
 ON CONFLICT(kind, key) DO UPDATE SET tag = excluded.tag, value = excluded.value, expires_at = excluded.expires_at
 """
 DELETE = "DELETE FROM doc WHERE (kind, key) IN (SELECT e.value->>0, e.value->>1 FROM jsonb_each(?1) e)"
-TAG = "SELECT tag FROM doc WHERE kind = ? AND key = ?"
+TAG = "SELECT tag FROM doc WHERE kind = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)"
 GET = """
 SELECT json_group_array(json_array(d.kind, d.key, d.value, d.tag, d.expires_at)) FROM json_each(?2) e
 JOIN doc d ON d.kind = ?1 AND d.key = e.value WHERE d.expires_at IS NULL OR d.expires_at > ?3
@@ -63,7 +63,7 @@ def commit(session: Session, writes: Sequence[Write], require: Sequence[Conditio
 
 
 def holds(session: Session, condition: Condition) -> bool:
-    tag = session.value(TAG, (condition.kind, condition.key))
+    tag = session.value(TAG, (condition.kind, condition.key, session.clock()))
     return tag is None if isinstance(condition, Absent) else tag in condition.tags
 
 

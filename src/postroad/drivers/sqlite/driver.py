@@ -25,7 +25,7 @@ from postroad.drivers.sqlite.lock import NoLock
 from postroad.drivers.sqlite.session import CHANGE, Session
 from postroad.drivers.sqlite.site import LEFT_TO_PARENTS, FileSite, MemorySite, Site
 from postroad.drivers.sqlite.writer import CallOperation, PublishOperation, ReadOperation, Writer
-from postroad.errors import Closed, NotSupported
+from postroad.errors import Closed, InvalidOption, NotSupported
 from postroad.ports.driver import (
     Consumer,
     DeadLetterFilter,
@@ -181,12 +181,12 @@ class SqliteDriver:
     def publish_future(
         self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
     ) -> Future[Sequence[Receipt | Refused]]:
-        return self.ready_writer().submit(PublishOperation(batch, writes, durability == "full"))
+        return self.ready_writer().submit(PublishOperation(batch, writes, is_full(durability)))
 
     def publish_wait(
         self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
     ) -> Sequence[Receipt | Refused]:
-        return self.ready_writer().perform(PublishOperation(batch, writes, durability == "full"))
+        return self.ready_writer().perform(PublishOperation(batch, writes, is_full(durability)))
 
     async def publish(
         self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
@@ -221,7 +221,7 @@ class SqliteDriver:
 
     def reserve(self, slots: int) -> Seat:
         if self.site.folder is None:
-            return Seat(f"memory-{id(self)}-{len(self.own_seats)}", -1, "", slots)
+            return seats.memory_seat(slots)
         seat = seats.new_seat(self.site.folder, slots)
         self.own_seats.append(seat)
         return seat
@@ -356,6 +356,13 @@ def recover_dead(folder: Path, name: str, boot: str, worker: str, session: Sessi
     return recovery.recover(
         session, name, seats.running_in(folder, name, boot), "its whole worker died while it ran", worker
     )
+
+
+def is_full(durability: str) -> bool:
+    """A weaker mode is asked for by its name; a slip of the pen is not taken for it."""
+    if durability not in ("full", "relaxed"):
+        raise InvalidOption(f'durability={durability!r}: write "full" or "relaxed".')
+    return durability == "full"
 
 
 LIVE: weakref.WeakSet[SqliteDriver] = weakref.WeakSet()

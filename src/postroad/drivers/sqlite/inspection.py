@@ -17,7 +17,8 @@ DEPTHS = """
 SELECT q.name, (SELECT count(*) FROM ready r WHERE r.queue = q.id) + (SELECT count(*) FROM follower f WHERE f.queue = q.id)
          + (SELECT count(*) FROM suspect s WHERE s.queue = q.id),
        (SELECT count(*) FROM leased l WHERE l.queue = q.id), (SELECT count(*) FROM dead d WHERE d.queue = q.id),
-       (SELECT m.head ->> 1 FROM ready r JOIN message m ON m.seq = r.seq WHERE r.queue = q.id ORDER BY r.rank, r.seq LIMIT 1), q.id
+       (SELECT min(m.head ->> 1) FROM json_each('[0,1,2,3,4,5,6,7,8,9]') p JOIN message m ON m.seq =
+         (SELECT r.seq FROM ready r WHERE r.queue = q.id AND r.rank = p.value ORDER BY r.seq LIMIT 1)), q.id
 FROM queue q ORDER BY q.name
 """
 DELAYED = "SELECT queue, count(*) FROM due GROUP BY queue"
@@ -35,7 +36,7 @@ BY_ID_SCAN = "SELECT m.seq FROM message m WHERE m.id IN (SELECT value FROM json_
 NEWEST = "SELECT m.seq FROM message m WHERE ?1 IS NULL OR m.queue = ?1 ORDER BY m.seq DESC LIMIT ?2"
 
 DEAD_WHERE = """
-(?1 IS NULL OR d.queue = ?1) AND (?2 IS NULL OR d.fingerprint LIKE ?2 || '%') AND (?3 IS NULL OR d.error_type = ?3)
+(?1 IS NULL OR d.queue = ?1) AND (?2 IS NULL OR substr(d.fingerprint, 1, length(?2)) = ?2) AND (?3 IS NULL OR d.error_type = ?3)
 AND (?4 IS NULL OR d.number = ?4) AND (?5 IS NULL OR d.id = ?5)
 """
 DEAD = f"""

@@ -11,7 +11,7 @@ from postroad.core.writes import Write
 from postroad.drivers.sqlite import documents, lanes
 from postroad.drivers.sqlite.inspection import DEAD_WHERE, dead_bindings
 from postroad.drivers.sqlite.session import CHANGE, WORK, Session, as_json
-from postroad.errors import TopologyConflict
+from postroad.errors import NotSupported, TopologyConflict
 from postroad.ports.driver import DeadLetterFilter
 
 SEQS_OF_IDS = """
@@ -137,8 +137,16 @@ def apply(session: Session, changes: Sequence[Change]) -> None:
             f"{'; '.join(conflicts)}. Declare it alike everywhere, or under another name; 'postroad topology plan' shows all of it."
         )
     for change in changes:
+        refuse_unbuilt(change.queue)
         create(session, change.queue)
     session.load_queues()
+
+
+def refuse_unbuilt(queue: Queue) -> None:
+    """Nothing is declared and then not kept."""
+    declared = [name for name in ("max_length", "overflow", "ttl_s", "priority_max") if getattr(queue, name)]
+    if declared:
+        raise NotSupported(f"queue {queue.name!r}: {', '.join(declared)}: not built yet. Declare the queue without.")
 
 
 def create(session: Session, queue: Queue) -> None:

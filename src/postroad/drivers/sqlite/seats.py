@@ -30,6 +30,11 @@ def new_seat(folder: Path, slots: int) -> Seat:
     return Seat(name, fd, str(path), slots)
 
 
+def memory_seat(slots: int) -> Seat:
+    """For an engine that ends with its process: there is nothing to lock."""
+    return Seat(secrets.token_hex(6), -1, "", slots)
+
+
 def lock_path(folder: Path, name: str) -> Path:
     return folder / f"h-{name}"
 

@@ -20,19 +20,15 @@ class NotAsExpected(Exception):
 
 
 class Session:
-    """One per process and file, used by the writer thread. ``bells``: whom to wake after the commit.
+    """One per process and file, used by the writer thread. ``bells``: whom to wake after the commit."""
 
-    ``has_cancels``: marks were there when the last turn looked.
-    """
-
-    __slots__ = ("bells", "clock", "connection", "has_cancels", "names", "numbers", "path")
+    __slots__ = ("bells", "clock", "connection", "names", "numbers", "path")
 
     def __init__(self, connection: apsw.Connection, path: str, clock: Callable[[], float]) -> None:
         self.connection = connection
         self.path = path
         self.clock = clock
         self.bells = 0
-        self.has_cancels = False
         self.numbers: dict[str, int] = {}
         self.names: dict[int, str] = {}
 

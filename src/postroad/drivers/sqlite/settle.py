@@ -12,12 +12,16 @@ from postroad.core.outcome import Outcome, Reject, Release, Settlement, Settleme
 from postroad.drivers.sqlite import dedupe, documents, lanes, publish
 from postroad.drivers.sqlite.session import CHANGE, WORK, NotAsExpected, Session, as_json
 
-HELD = "SELECT json_group_array(l.seq) FROM json_each(?1) e JOIN leased l ON l.token = e.value AND l.seq = CAST(e.key AS INTEGER)"
+HELD = """
+SELECT json_group_array(json_array(l.token, l.seq)) FROM json_each(?1) e
+JOIN leased l ON l.token = e.value->>0 AND l.seq = e.value->>1
+"""
 UNLEASE = "DELETE FROM leased WHERE (token, seq) IN (SELECT e.value, CAST(e.key AS INTEGER) FROM json_each(?1) e)"
 REMOVE = "DELETE FROM message WHERE seq IN (SELECT CAST(e.key AS INTEGER) FROM json_each(?1) e)"
 UNCANCEL = """
 DELETE FROM cancel WHERE id IN (SELECT m.id FROM json_each(?1) e JOIN message m ON m.seq = CAST(e.key AS INTEGER))
 """
+CANCELS = "SELECT EXISTS (SELECT 1 FROM cancel)"
 RELEASE = """
 UPDATE message SET attempt = e.value->>1, crashes = e.value->>2, due_at = e.value->>3, history = e.value->>4
 FROM jsonb_each(?1) e WHERE message.seq = e.value->>0
@@ -45,7 +49,7 @@ UPDATE counter SET value = value + CASE name WHEN 'accepted' THEN ?1 WHEN 'relea
 WHERE name IN ('accepted', 'released', 'rejected')
 """
 
-SEQS = msgspec.json.Decoder(set[int])
+RECEIPTS = msgspec.json.Decoder(set[tuple[int, int]])
 
 
 def held_text(settlements: Sequence[Settlement]) -> str:
@@ -89,12 +93,12 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> None:
 
 def settle_held(session: Session, settlements: Sequence[Settlement]) -> list[SettlementFailure]:
     """Those that are held; the others are answered as lost, and nothing of them happens."""
-    present: set[int] = SEQS.decode(session.value(HELD, (held_text(settlements),)))
-    held = {s.delivery.receipt[1]: s for s in reversed(settlements) if s.delivery.receipt[1] in present}
+    present = RECEIPTS.decode(session.value(HELD, (as_json([s.delivery.receipt for s in settlements]),)))
+    held = {s.delivery.receipt: s for s in reversed(settlements) if s.delivery.receipt in present}
     if held:
         settle(session, list(held.values())[::-1])
     why = "the lease went to another holder: this worker was taken for dead, or the message was removed or settled before"
-    return [SettlementFailure(s, "lost", why) for s in settlements if held.get(s.delivery.receipt[1]) is not s]
+    return [SettlementFailure(s, "lost", why) for s in settlements if held.get(s.delivery.receipt) is not s]
 
 
 def refused(session: Session, settlement: Settlement) -> SettlementFailure | None:
@@ -110,7 +114,7 @@ def end(session: Session, ended: Sequence[Settlement], held: str) -> None:
     """Messages leave for good."""
     if any(s.delivery.message.unique for s in ended):
         dedupe.free_keys(session, held)
-    if session.has_cancels:
+    if session.value(CANCELS):
         session.connection.execute(UNCANCEL, (held,))
     session.connection.execute(REMOVE, (held,))
     if any(s.delivery.message.track for s in ended):

@@ -245,13 +245,13 @@ async def gone(pid: int) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether it runs: one that ended and waits for its parent does not."""
+    """Whether any of its threads runs: one that ended and waits for its parent to ask does not, nor holds locks."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    return not states or set(states) != {"Z"}
 
 
 @check("kept")

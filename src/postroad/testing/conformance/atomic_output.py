@@ -134,4 +134,4 @@ async def a_killed_worker_leaves_whole_outcomes_only(engine: Engine) -> None:
         handled = [int(document.key) for document in await desk.store.scan("handled", limit=10_000)]
         assert sorted(left + followed) == list(range(400))
         assert sorted(followed) == sorted(handled)
-        assert len(followed) >= 90
+        assert len(followed) >= 3 * 30 - 3 * 2, "each round kills two workers, which told of one message more than they settled"

@@ -123,3 +123,13 @@ async def begin_tells_what_is_lost(engine: Engine) -> None:
         assert [begun.verdict for begun in await zombie.consumer.begin(held)] == ["lost"]
         again = await desk.take_one()
         assert (again.crashes, bodies([again])) == (0, [0])
+
+
+@check("holders seen", "shared", "looking")
+async def a_stale_receipt_beside_the_fresh_one_does_not_hide_it(engine: Engine) -> None:
+    async with robbed(engine, 1) as (desk, zombie, held):
+        async with beside(zombie.driver) as again:
+            fresh = await again.take_one()
+            failures = await again.settle(settlement(fresh), settlement(held[0]))
+            assert [(each.settlement.delivery.receipt, each.kind) for each in failures] == [(held[0].receipt, "lost")]
+        await desk.empty()
