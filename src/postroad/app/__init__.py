@@ -1,0 +1,1 @@
+"""The application: what users write, put together from the floors below."""

@@ -1,0 +1,1 @@
+"""Tasks: functions to run, sent as messages. Broker-blind and app-blind: an owner gives them a route."""

@@ -1,0 +1,133 @@
+"""What may be said of a task when it is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from postroad.core.durations import Duration, optional_seconds
+from postroad.core.message import PRIORITY_DEFAULT, PRIORITY_MAX
+from postroad.core.retry import ErrorRoutes, Retry
+from postroad.core.topology import valid_name
+from postroad.errors import HandlerSignal, InvalidOption, NotSupported
+
+EXECUTORS = ("thread", "coroutine", "process")
+ORDERS = ("wait", "skip")
+NOT_BUILT = ("soft_time_limit", "time_limit", "rate_limit", "max_concurrency", "concurrency_key", "unique")
+
+Key = str | Callable[..., Any]
+Routes = Mapping[type[BaseException], HandlerSignal | Retry]
+
+
+class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of ``@app.task(...)``, and of ``App(task_defaults=TaskOptions(...))``; what is left out keeps its default.
+
+    ``queue``: where its messages wait ("default"). ``executor``: "thread" (def), "coroutine" (async def) or "process".
+    ``retry``: None for none. ``on_error``: exception type to Drop, DeadLetter, RetryLater or Retry; the first match wins.
+    ``priority``: 0-9, higher is sooner (4). ``expires``: not started after this long, never. ``key``: the name of a
+    parameter, or a function of the arguments: messages of one key are handled one at a time, in order.
+    ``order``: "wait" (a failing one holds up its key while it retries) or "skip". ``keep_result``: how long state and
+    result can be asked for ("1d"), None: not at all. ``max_deliveries``: starts that may end in a crash (5).
+    Durations are seconds, timedelta or "90s" "5m" "7d". Not built yet, and refused: soft_time_limit, time_limit,
+    rate_limit, max_concurrency, concurrency_key, unique.
+    """
+
+    queue: str | UnsetType = UNSET
+    executor: str | UnsetType | None = UNSET
+    retry: Retry | UnsetType | None = UNSET
+    on_error: Routes | UnsetType | None = UNSET
+    soft_time_limit: Duration | None = None
+    time_limit: Duration | None = None
+    rate_limit: str | None = None
+    max_concurrency: int | None = None
+    concurrency_key: Key | None = None
+    priority: int | UnsetType = UNSET
+    expires: Duration | UnsetType | None = UNSET
+    key: Key | UnsetType | None = UNSET
+    order: str | UnsetType = UNSET
+    unique: Duration | None = None
+    keep_result: Duration | UnsetType | None = UNSET
+    max_deliveries: int | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        for name in NOT_BUILT:
+            if getattr(self, name) is not None:
+                raise NotSupported(f"{name}: not built yet")
+        check_choice("executor", self.executor or UNSET, EXECUTORS)
+        check_choice("order", self.order, ORDERS)
+        policy_of(self)
+
+    def over(self, defaults: TaskOptions) -> TaskOptions:
+        """These options, and the defaults where nothing is said."""
+        said = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}
+        return msgspec.structs.replace(defaults, **said)
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """Options, resolved: units in the names, nothing unsaid."""
+
+    queue: str
+    retry: Retry | None
+    routes: ErrorRoutes
+    priority: int
+    expires_s: float | None
+    key: Key | None
+    order_skip: bool
+    keep_s: float | None
+    max_deliveries: int
+
+
+def policy_of(options: TaskOptions) -> Policy:
+    """Raises InvalidOption or InvalidName."""
+    return Policy(
+        queue=valid_name(said(options.queue, "default")),
+        retry=checked_retry(said(options.retry, None)),
+        routes=checked_routes(said(options.on_error, None) or {}),
+        priority=checked_priority(said(options.priority, PRIORITY_DEFAULT)),
+        expires_s=optional_seconds(said(options.expires, None), "expires"),
+        key=said(options.key, None),
+        order_skip=said(options.order, "wait") == "skip",
+        keep_s=optional_seconds(said(options.keep_result, "1d"), "keep_result"),
+        max_deliveries=checked_count("max_deliveries", said(options.max_deliveries, 5)),
+    )
+
+
+def said(value: Any, otherwise: Any) -> Any:
+    return otherwise if value is UNSET else value
+
+
+def check_choice(option: str, value: str | UnsetType, allowed: tuple[str, ...]) -> None:
+    if value is not UNSET and value not in allowed:
+        raise InvalidOption(f"{option}={value!r}: write one of {', '.join(map(repr, allowed))}.")
+
+
+def checked_priority(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= PRIORITY_MAX:
+        raise InvalidOption(f"priority={value!r}: write a whole number from 0 to {PRIORITY_MAX}, higher is sooner.")
+    return value
+
+
+def checked_count(option: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidOption(f"{option}={value!r}: write a whole number, 1 or more.")
+    return value
+
+
+def checked_retry(value: Any) -> Retry | None:
+    if value is not None and not isinstance(value, Retry):
+        raise InvalidOption(f"retry={value!r}: write retry=Retry(max=3), or None for no retries.")
+    return value
+
+
+def checked_routes(routes: Any) -> ErrorRoutes:
+    for kind, route in dict(routes).items():
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise InvalidOption(f"on_error={{{kind!r}: ...}}: the left side is an exception type.")
+        if not isinstance(route, HandlerSignal | Retry):
+            raise InvalidOption(
+                f"on_error={{{kind.__name__}: {route!r}}}: the right side is Drop(), DeadLetter(...), RetryLater(...) or Retry(...)."
+            )
+    return dict(routes)

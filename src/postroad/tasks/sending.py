@@ -1,0 +1,140 @@
+"""From a call to a message: what `options` said of this call, over what the task says of all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, tzinfo
+from typing import Any
+
+import msgspec
+
+from postroad.core.codec import checked_headers
+from postroad.core.durations import Duration, seconds
+from postroad.core.message import JSON, KEY_LENGTH_MAX, Address, Message, Send, Unique
+from postroad.core.topology import valid_name
+from postroad.engine.identity import new_id
+from postroad.errors import InvalidOption
+from postroad.tasks.arguments import Arguments, Bound
+from postroad.tasks.documents import TASK_HEADER
+from postroad.tasks.options import Key, Policy, checked_priority
+
+ID_LENGTH_MAX = 200
+
+
+class Sending(msgspec.Struct, frozen=True, kw_only=True):
+    """What `Task.options` takes."""
+
+    countdown: Duration | None = None
+    eta: datetime | None = None
+    expires: Duration | datetime | None = None
+    priority: int | None = None
+    queue: str | None = None
+    key: str | None = None
+    unique_key: str | None = None
+    headers: Mapping[str, str] | None = None
+    id: str | None = None
+    send_now: bool = False
+
+    def __post_init__(self) -> None:
+        if self.countdown is not None and self.eta is not None:
+            raise InvalidOption("countdown and eta both say when: give one of them.")
+        if self.eta is not None and not isinstance(self.eta, datetime):
+            raise InvalidOption(f"eta={self.eta!r}: write a datetime, or countdown= with seconds.")
+        if self.id is not None and (not self.id or len(self.id) > ID_LENGTH_MAX or not self.id.isprintable()):
+            raise InvalidOption(f"id={self.id!r}: write 1 to {ID_LENGTH_MAX} printable characters.")
+
+    def over(self, before: Sending) -> Sending:
+        """These, and what was said before where nothing is said now."""
+        said = {name: value for name in self.__struct_fields__ if (value := getattr(self, name))}
+        zeros = {name: 0 for name in ("countdown", "priority") if getattr(self, name) == 0}
+        return msgspec.structs.replace(before, **said, **zeros)
+
+
+class Envelope:
+    """Makes the messages of one task and one set of options; everything that does not change is made once."""
+
+    def __init__(self, name: str, arguments: Arguments, policy: Policy, sending: Sending, zone: tzinfo, size_max_bytes: int) -> None:
+        self.arguments = arguments
+        self.size_max_bytes = size_max_bytes
+        self.address = Address(valid_name(sending.queue or policy.queue))
+        self.headers = {**user_headers(sending.headers), TASK_HEADER: name}
+        self.priority = policy.priority if sending.priority is None else checked_priority(sending.priority)
+        self.key = fixed_key(sending.key) if sending.key is not None else key_function(policy.key, arguments)
+        self.delay_s = None if sending.countdown is None else seconds(sending.countdown, "countdown")
+        self.due_at = None if sending.eta is None else timestamp(sending.eta, zone)
+        self.expires_s, self.expires_at = expiry(sending.expires, policy.expires_s, zone)
+        self.id = sending.id
+        self.track = policy.keep_s is not None
+        self.unique = None if sending.unique_key is None else Unique(f"{name}\x1f{sending.unique_key}")
+        self.order_skip = policy.order_skip
+
+    def send(self, bound: Bound) -> Send:
+        """The message of this call, on its way. Raises Unserialisable, TooLarge or ArgumentsDoNotFit."""
+        now = time.time()
+        return Send(
+            self.address,
+            Message(
+                self.id or new_id(),
+                self.arguments.encode(bound, self.size_max_bytes),
+                JSON,
+                self.headers,
+                None if self.key is None else self.key(bound),
+                self.priority,
+                self.due_at if self.delay_s is None else now + self.delay_s,
+                self.expires_at if self.expires_s is None else now + self.expires_s,
+                now,
+                self.track,
+                self.id is not None,
+                self.unique,
+                self.order_skip,
+            ),
+        )
+
+
+def user_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Raises InvalidOption for names that are the engine's own."""
+    checked = checked_headers(headers or {})
+    for name in checked:
+        if name.lower().startswith("postroad-"):
+            raise InvalidOption(f"headers={{{name!r}: ...}}: names that begin with postroad- are the engine's own.")
+    return checked
+
+
+def expiry(given: Duration | datetime | None, policy_s: float | None, zone: tzinfo) -> tuple[float | None, float | None]:
+    """Seconds from the send, or a fixed time."""
+    if isinstance(given, datetime):
+        return None, timestamp(given, zone)
+    return (policy_s if given is None else seconds(given, "expires")), None
+
+
+def timestamp(moment: datetime, zone: tzinfo) -> float:
+    """Wall-clock seconds; a datetime without a zone is in the app's."""
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).timestamp()
+
+
+KeyOf = Callable[[Bound], str | None]
+
+
+def fixed_key(key: str) -> KeyOf:
+    checked = checked_key(key)
+    return lambda bound: checked
+
+
+def key_function(key: Key | None, arguments: Arguments) -> KeyOf | None:
+    """The key of a call: the value of the parameter so named, or what the function of the arguments answers."""
+    if key is None:
+        return None
+    if isinstance(key, str):
+        return lambda bound: checked_key(arguments.value(key, bound))
+    return lambda bound: checked_key(key(*bound[0], **bound[1]))
+
+
+def checked_key(value: Any) -> str | None:
+    """None is no key: unordered."""
+    if value is None:
+        return None
+    text = str(value)
+    if len(text) > KEY_LENGTH_MAX:
+        raise InvalidOption(f"key={text[:40]!r}…: it has {len(text):,} characters, over the limit of {KEY_LENGTH_MAX}: use a hash of it.")
+    return text
