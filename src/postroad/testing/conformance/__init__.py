@@ -15,7 +15,10 @@ It names the features it needs; what an engine does not claim is not checked, an
 
 from __future__ import annotations
 
-from postroad.testing.conformance import (
+from postroad.testing.conformance.check import CHECKS, FEATURES, Check, claimed, features, run, unclaimed
+from postroad.testing.conformance.engine import EmbeddedEngine, Engine, MemoryEngine
+
+from . import (
     amounts,
     at_least_once,
     atomic_output,
@@ -33,8 +36,6 @@ from postroad.testing.conformance import (
     priority,
     starts,
 )
-from postroad.testing.conformance.check import CHECKS, FEATURES, Check, claimed, features, run, unclaimed
-from postroad.testing.conformance.engine import EmbeddedEngine, Engine, MemoryEngine
 
 PROMISES = (
     durable, at_least_once, starts, fencing, atomic_output, delays, dead_letters, order, priority, cancels, once, isolation,

@@ -63,7 +63,7 @@ def promise(title: str) -> Callable[..., Callable[[Run], Run]]:
             raise UsageError(f"{sorted(unknown)} are no features of {sorted(FEATURES)}.")
 
         def register(function: Run) -> Run:
-            CHECKS.append(Check(title, function.__name__, function, frozenset(needs)))  # type: ignore[attr-defined]
+            CHECKS.append(Check(title, function.__name__, function, frozenset(needs)))
             return function
 
         return register

@@ -111,8 +111,8 @@ async def looking_at_them_changes_nothing(engine: Engine) -> None:
 @check("dead letters")
 async def they_are_listed_page_by_page_newest_first(engine: Engine) -> None:
     async with sit(engine) as desk:
-        for number in numbered(7):
-            await kill(desk, number)
+        for sent in numbered(7):
+            await kill(desk, sent)
         page = await desk.looking.dead_letters(ALL, 3)
         assert [letter.message.body for letter in page] == [b"6", b"5", b"4"]
         rest = await desk.looking.dead_letters(ALL, 10, page[-1].number)
@@ -197,8 +197,8 @@ async def a_redriven_message_that_dies_again_is_one_letter_with_its_whole_story(
 @check("dead letters", "operating", "lanes")
 async def redriven_ones_of_a_key_keep_their_order_and_come_one_at_a_time(engine: Engine) -> None:
     async with sit(engine) as desk:
-        for number in numbered(3, key="a"):
-            await kill(desk, number)
+        for sent in numbered(3, key="a"):
+            await kill(desk, sent)
         await desk.send(message(b"3", key="a"))
         held = await desk.take_one()
         assert await desk.operating.redrive(ALL, 10) == 3
@@ -214,8 +214,8 @@ async def redriven_ones_of_a_key_keep_their_order_and_come_one_at_a_time(engine:
 @check("dead letters", "operating")
 async def deleted_ones_are_gone(engine: Engine) -> None:
     async with sit(engine) as desk:
-        for number in numbered(5):
-            await kill(desk, number)
+        for sent in numbered(5):
+            await kill(desk, sent)
         assert await desk.operating.delete_dead(ALL, 2) == 2
         assert [int(letter.message.body) for letter in await letters(desk)] == [2, 3, 4]
         assert await desk.operating.delete_dead(ALL, 100) == 3

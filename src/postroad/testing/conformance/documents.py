@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from postroad.core.writes import Absent, Committed, Conflict, Delete, Document, Put, Tagged, Write
+from postroad.core.writes import Absent, Committed, Condition, Conflict, Delete, Document, Put, Tagged, Write
 from postroad.testing.conformance.check import promise
 from postroad.testing.conformance.desk import DEADLINE_S, Desk, sit
 from postroad.testing.conformance.engine import Engine
@@ -57,7 +57,10 @@ async def the_last_write_counts_within_one_commit_and_after(engine: Engine) -> N
 async def a_condition_that_does_not_hold_leaves_everything_as_it_was(engine: Engine) -> None:
     async with sit(engine) as desk:
         await put(desk, "1", tag="OPEN")
-        for condition in (Absent("a", "1"), Tagged("a", "1", ("DONE", "")), Tagged("a", "2", ("OPEN",)), Tagged("a", "1", ())):
+        conditions: list[Condition] = [
+            Absent("a", "1"), Tagged("a", "1", ("DONE", "")), Tagged("a", "2", ("OPEN",)), Tagged("a", "1", ()),
+        ]  # fmt: skip
+        for condition in conditions:
             answer = await desk.store.commit([Put("a", "1", "9"), Put("a", "2", "9")], [Absent("b", "1"), condition])
             assert answer == Conflict(condition)
         found = await desk.documents("a", "1", "2")
@@ -68,7 +71,7 @@ async def a_condition_that_does_not_hold_leaves_everything_as_it_was(engine: Eng
 async def conditions_that_hold_let_the_writes_through(engine: Engine) -> None:
     async with sit(engine) as desk:
         await put(desk, "1", tag="OPEN")
-        conditions = [Tagged("a", "1", ("NEW", "OPEN")), Absent("a", "2"), Absent("b", "1")]
+        conditions: list[Condition] = [Tagged("a", "1", ("NEW", "OPEN")), Absent("a", "2"), Absent("b", "1")]
         assert isinstance(await desk.store.commit([Put("a", "1", "9", "DONE")], conditions), Committed)
         assert (await desk.documents("a", "1"))["1"].tag == "DONE"
 

@@ -27,13 +27,15 @@ class Engine:
     """
 
     name = ""
+    url = ""
     kept = True
     shared = True
     processes = True
     can_lose_starts = False
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, folder: Path) -> None:
+        """``folder``: empty, for whatever the engine keeps on this machine."""
+        self.folder = folder
 
     def driver(self, *, seat: Seat | None = None, worker: str = "") -> Driver:
         """Another driver on this engine, to be opened by ``async with``."""
@@ -55,8 +57,9 @@ class EmbeddedEngine(Engine):
     can_lose_starts = True
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self.file = folder / "engine.db"
-        super().__init__(f"sqlite:///{self.file}")
+        self.url = f"sqlite:///{self.file}"
 
     def lose_starts(self) -> None:
         for path in self.file.with_name(self.file.name + "-run").glob("s-*"):
@@ -67,10 +70,8 @@ class MemoryEngine(Engine):
     """``memory://``: private to one driver."""
 
     name = "memory"
+    url = "memory://"
     kept = shared = processes = False
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__("memory://")
 
 
 class Cue(msgspec.Struct):
