@@ -18,7 +18,7 @@ DELETE = "DELETE FROM doc WHERE (kind, key) IN (SELECT e.value->>0, e.value->>1 
 TAG = "SELECT tag FROM doc WHERE kind = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)"
 GET = """
 SELECT json_group_array(json_array(d.kind, d.key, d.value, d.tag, d.expires_at)) FROM json_each(?2) e
-JOIN doc d ON d.kind = ?1 AND d.key = e.value WHERE d.expires_at IS NULL OR d.expires_at > ?3
+CROSS JOIN doc d ON d.kind = ?1 AND d.key = e.value WHERE d.expires_at IS NULL OR d.expires_at > ?3
 """
 SCAN = """
 SELECT json_group_array(json_array(kind, key, value, tag, expires_at)) FROM (
