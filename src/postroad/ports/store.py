@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from postroad.core.writes import Committed, Condition, Conflict, Document, Write
 
 
+@runtime_checkable
 class Store(Protocol):
     """One namespace of documents. A store that is a driver too names itself in that driver's ``atomic_with``."""
 

@@ -127,6 +127,8 @@ class Runtime:
             executors,
             prefetch=self.options.prefetch,
             known=lambda: tuple(known),
+            orphan=OrphanHandler(),
+            store=self.driver if isinstance(self.driver, Store) else None,
             store=cast(Store, self.driver) if hasattr(self.driver, "commit") else None,
         )
 
