@@ -1,0 +1,85 @@
+"""The demo's worker: a process tree of its own, started, killed whole, and ended in good order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from postroad.errors import PostroadError
+
+PROCESSES = 2
+THREADS = 4
+END_TIMEOUT_S = 20.0
+TAIL_LINES = 15
+
+
+class WorkerTree:
+    """``postroad worker`` with two children, in a session of its own. ``log``: where its lines go."""
+
+    def __init__(self, url: str, log: Path) -> None:
+        self.url = url
+        self.log = log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "postroad", "worker", "postroad.cli.demo.app:app", "--url", self.url]
+        command += ["-p", str(PROCESSES), "-t", str(THREADS), "--drain", f"{END_TIMEOUT_S / 2:g}s"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's."""
+        return self.process.pid if self.process is not None else 0
+
+    def check(self) -> None:
+        """Raises PostroadError, with the end of its log, when it has ended by itself."""
+        if self.process is not None and self.process.poll() is not None:
+            raise PostroadError(
+                f"The demo's worker ended with code {self.process.returncode}. Its log ends:\n{self.tail()}"
+            )
+
+    def kill(self, children: Iterable[int]) -> int:
+        """SIGKILL to the supervisor and all its children at once. Answers how many processes that were."""
+        pids = {self.pid, *children}
+        for pid in [self.pid, *sorted(pids - {self.pid})]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.reap(END_TIMEOUT_S)
+        return len(pids)
+
+    def end(self) -> int:
+        """SIGTERM; the exit code once it has drained, or -9 when it had to be killed."""
+        if self.process is None:
+            return 0
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.reap(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.abandon()
+            return -signal.SIGKILL
+
+    def abandon(self) -> None:
+        """Whatever is left of its session, for when the demo itself fails."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.reap(END_TIMEOUT_S)
+
+    def reap(self, timeout_s: float) -> int:
+        """Wait for the supervisor's end."""
+        assert self.process is not None
+        code = self.process.wait(timeout_s)
+        self.process = None
+        return code
+
+    def tail(self) -> str:
+        """The last lines of the log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
