@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack
-from typing import Any, cast
+from typing import Any
 
 from postroad.core.lifecycle import advance
 from postroad.engine.consumer import ConsumerLoop
@@ -129,7 +129,6 @@ class Runtime:
             known=lambda: tuple(known),
             orphan=OrphanHandler(),
             store=self.driver if isinstance(self.driver, Store) else None,
-            store=cast(Store, self.driver) if hasattr(self.driver, "commit") else None,
         )
 
     def build_executors(self, pipeline: Pipeline) -> dict[str, Executor]:
