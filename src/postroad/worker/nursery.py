@@ -148,7 +148,7 @@ class Nursery:
         if child.replaced:
             return now
         failed = child.failed
-        if failed is not None and failed.configuration and child.number not in self.ever_ran:
+        if failed is not None and failed.configuration and (self.options.reload or child.number not in self.ever_ran):
             self.misconfigured.append(failed)
             return NEVER
         delay_s = self.backoffs[child.number].died(now - child.started_at)
