@@ -18,6 +18,7 @@ from postroad.engine.pipeline import Pipeline
 from postroad.errors import ConfigurationError
 from postroad.ports.driver import Driver, Seat, Subscription
 from postroad.ports.store import Store
+from postroad.tasks.orphan import OrphanHandler
 from postroad.worker.enginethread import LoopThread
 from postroad.worker.executors import CoroutineExecutor, ProcessExecutor, ThreadExecutor
 from postroad.worker.hosted import HostedApp, executors_used
