@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from postroad.drivers.sqlite.filesystem import allocate
+
 BELLS_MAX = 512
 POLL_S = 0.1
 CLOCK_STEP_S = 0.05
@@ -84,9 +86,8 @@ class Bell(LocalBell):
         super().__init__()
         self.changed = changed
         self.tick = tick
+        self.page_fd = open_page(folder / "bells")
         self.folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.page_fd = os.open(folder / "bells", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        os.ftruncate(self.page_fd, max(BELLS_MAX, os.fstat(self.page_fd).st_size))
         self.page = mmap.mmap(self.page_fd, BELLS_MAX)
         self.sender = datagram_socket(blocking=False)
         self.receiver = datagram_socket(blocking=True)
@@ -202,6 +203,16 @@ class Bell(LocalBell):
         for fd in (self.page_fd, self.folder_fd):
             with contextlib.suppress(OSError):
                 os.close(fd)
+
+
+def open_page(path: Path) -> int:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        allocate(fd, BELLS_MAX)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
 
 def datagram_socket(*, blocking: bool) -> socket.socket:

@@ -24,6 +24,7 @@ from postroad.drivers.sqlite.consumer import SqliteConsumer
 from postroad.drivers.sqlite.lock import NoLock
 from postroad.drivers.sqlite.session import CHANGE, Session
 from postroad.drivers.sqlite.site import LEFT_TO_PARENTS, FileSite, MemorySite, Site
+from postroad.drivers.sqlite.trouble import translation
 from postroad.drivers.sqlite.writer import CallOperation, PublishOperation, ReadOperation, Writer
 from postroad.errors import Closed, InvalidOption, NotSupported
 from postroad.ports.driver import (
@@ -222,7 +223,8 @@ class SqliteDriver:
     def reserve(self, slots: int) -> Seat:
         if self.site.folder is None:
             return seats.memory_seat(slots)
-        seat = seats.new_seat(self.site.folder, slots)
+        with translation(self.site.label):
+            seat = seats.new_seat(self.site.folder, slots)
         self.own_seats.append(seat)
         return seat
 

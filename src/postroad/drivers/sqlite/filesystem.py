@@ -62,6 +62,12 @@ def check_folder(path: Path) -> None:
         )
 
 
+def allocate(fd: int, size_bytes: int) -> None:
+    """Make the file at least this long, its blocks taken: writing to a mapped hole on a full disk kills the process (SIGBUS)."""
+    while (present := os.fstat(fd).st_size) < size_bytes:
+        os.pwrite(fd, bytes(size_bytes - present), present)
+
+
 def private_folder(path: Path) -> Path:
     """The folder, made with mode 0700. Raises EngineUnavailable when it is a link or another user's."""
     path.mkdir(mode=0o700, exist_ok=True)

@@ -8,6 +8,7 @@ import secrets
 from pathlib import Path
 
 from postroad.core.slots import file_bytes, running
+from postroad.drivers.sqlite.filesystem import allocate
 from postroad.ports.driver import Seat
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -22,12 +23,22 @@ def new_seat(folder: Path, slots: int) -> Seat:
     """A lock file and a file of free start slots; the lock is this process's and is inherited with the descriptor."""
     name = secrets.token_hex(6)
     fd = os.open(lock_path(folder, name), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    path = slots_path(folder, name)
-    slots_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    os.ftruncate(slots_fd, file_bytes(slots))
-    os.close(slots_fd)
-    return Seat(name, fd, str(path), slots)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        make_slots(slots_path(folder, name), slots)
+    except BaseException:
+        remove(folder, name)
+        os.close(fd)
+        raise
+    return Seat(name, fd, str(slots_path(folder, name)), slots)
+
+
+def make_slots(path: Path, slots: int) -> None:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        allocate(fd, file_bytes(slots))
+    finally:
+        os.close(fd)
 
 
 def memory_seat(slots: int) -> Seat:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -35,7 +36,7 @@ class FileSite:
     """A file on a local disk. The run folder ``<file>-run`` holds locks and sockets, and is this user's alone."""
 
     def __init__(self, path: str) -> None:
-        self.path = Path(path).resolve() if not Path(path).is_symlink() else Path(path).absolute()
+        self.path = Path(path).absolute() if os.path.islink(path) else Path(path).resolve()  # noqa: PTH114 (never raises)
         self.label = str(self.path)
         self.folder: Path | None = None
         self.lock: FileLock | NoLock = NoLock()
@@ -44,14 +45,27 @@ class FileSite:
 
     def open(self) -> None:
         """Checks first, so that a wrong place is a clear error and stays untouched."""
-        filesystem.check_folder(self.path)
-        filesystem.check(self.label)
+        with translation(self.label):
+            filesystem.check_folder(self.path)
+            filesystem.check(self.label)
+            onecopy.watch(self.label)
+            try:
+                self.take_place()
+            except BaseException:
+                onecopy.unwatch(self.label)
+                raise
+
+    def take_place(self) -> None:
+        """Look at the file before anything is made beside it. Only when watched: the look itself opens and closes it."""
         if self.path.exists() and self.path.stat().st_size:
             connect(self.label, writes=False).close()
-        onecopy.watch(self.label)
         self.folder = filesystem.private_folder(self.path.with_name(self.path.name + "-run"))
         self.lock = FileLock(str(self.folder / "lock"))
-        self.bell = Bell(self.folder, self.changed_elsewhere, self.lock.tell_long_wait)
+        try:
+            self.bell = Bell(self.folder, self.changed_elsewhere, self.lock.tell_long_wait)
+        except BaseException:
+            self.lock.close()
+            raise
 
     def connect(self) -> apsw.Connection:
         """The writing connection; the file is made or brought to this version first."""

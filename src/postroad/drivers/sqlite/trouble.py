@@ -1,7 +1,8 @@
-"""SQLite's errors in Postroad's words, translated at this edge only."""
+"""SQLite's and the system's errors in Postroad's words, translated at this edge only."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,9 +24,7 @@ def translated(error: apsw.Error, path: str) -> EngineError:
     if isinstance(error, apsw.NotADBError):
         return NotADatabase(f"{what} is no SQLite database: {error}. Name another file, or move this one away.")
     if isinstance(error, apsw.FullError):
-        return EngineFull(
-            f"{what} cannot grow: the disk is full. Nothing of this operation was kept; free space and repeat it."
-        )
+        return full(what)
     if isinstance(error, apsw.CorruptError):
         return CorruptEngine(
             f"{what} has damaged pages: {error}. Stop all workers, copy the file, and run 'postroad doctor --deep' on the copy; "
@@ -50,10 +49,32 @@ def translated(error: apsw.Error, path: str) -> EngineError:
     return EngineError(f"{what}: {type(error).__name__}: {error}")
 
 
+def full(what: str) -> EngineFull:
+    return EngineFull(
+        f"{what} cannot grow: the disk is full. Nothing of this operation was kept; free space and repeat it."
+    )
+
+
+def from_system(error: OSError, path: str) -> EngineError:
+    """The same for what the system says of the file, its folder, and the run folder beside it."""
+    what = f"The embedded engine's file {path}"
+    place = error.filename or path
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return full(what)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return ReadOnlyEngine(
+            f"{what} cannot be reached or written by this user: {error.strerror} ({place}). Give this user access to the file, "
+            "its folder and those above it."
+        )
+    return EngineUnavailable(f"{what} cannot be opened: {error.strerror} ({place}). Mend that, or name another file.")
+
+
 @contextmanager
 def translation(path: str) -> Iterator[None]:
-    """Turns SQLite's errors inside into Postroad's."""
+    """Turns SQLite's and the system's errors inside into Postroad's."""
     try:
         yield
     except apsw.Error as error:
         raise translated(error, path) from error
+    except OSError as error:
+        raise from_system(error, path) from error
