@@ -1,0 +1,19 @@
+"""What only the tests of bad input need."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user of this machine may enter: pytest's own are this user's alone."""
+    folder = Path(tempfile.mkdtemp(prefix="postroad-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
