@@ -97,7 +97,7 @@ def conduct(root: Path, file: Path, expected: int) -> Conducted:
     from postroad.cli.demo import catalogue
     from postroad.cli.demo.app import Run, app
     from postroad.cli.demo.conductor import Conductor
-    from postroad.cli.demo.tree import WorkerTree
+    from postroad.cli.workertree import WorkerTree
     from postroad.engine.identity import new_id
 
     url = f"sqlite:///{quote(str(file))}"
@@ -106,4 +106,5 @@ def conduct(root: Path, file: Path, expected: int) -> Conducted:
     catalogue.create(Path(run.catalogue))
     os.environ["POSTROAD_URL"] = url
     with app:
-        return Conductor(run, WorkerTree(url, Path(f"{file}-worker.log")), expected).conduct()
+        tree = WorkerTree("postroad.cli.demo.app:app", url, Path(f"{file}-worker.log"))
+        return Conductor(run, tree, expected).conduct()

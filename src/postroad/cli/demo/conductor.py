@@ -11,7 +11,7 @@ from postroad.cli.demo import catalogue
 from postroad.cli.demo.app import QUEUE, Run, app, scan
 from postroad.cli.demo.bar import Bar
 from postroad.cli.demo.totals import Kept, kept
-from postroad.cli.demo.tree import WorkerTree
+from postroad.cli.workertree import WorkerTree
 from postroad.errors import ResultTimeout
 from postroad.observe.inspect import Inspection
 from postroad.observe.views import WorkerView

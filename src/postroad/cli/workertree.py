@@ -1,4 +1,4 @@
-"""The demo's worker: a process tree of its own, started, killed whole, and ended in good order."""
+"""A worker as a process tree of its own, for the demo and the benchmark: started, killed whole, ended in good order."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ TAIL_LINES = 15
 
 
 class WorkerTree:
-    """``postroad worker`` with two children, in a session of its own. ``log``: where its lines go."""
+    """``postroad worker`` with two children, in a session of its own. ``app``: module:app; ``log``: where its lines go."""
 
-    def __init__(self, url: str, log: Path) -> None:
+    def __init__(self, app: str, url: str, log: Path) -> None:
+        self.app = app
         self.url = url
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "postroad", "worker", "postroad.cli.demo.app:app", "--url", self.url]
+        command = [sys.executable, "-m", "postroad", "worker", self.app, "--url", self.url]
         command += ["-p", str(PROCESSES), "-t", str(THREADS), "--drain", f"{END_TIMEOUT_S / 2:g}s"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -42,9 +43,7 @@ class WorkerTree:
     def check(self) -> None:
         """Raises PostroadError, with the end of its log, when it has ended by itself."""
         if self.process is not None and self.process.poll() is not None:
-            raise PostroadError(
-                f"The demo's worker ended with code {self.process.returncode}. Its log ends:\n{self.tail()}"
-            )
+            raise PostroadError(f"The worker ended with code {self.process.returncode}. Its log ends:\n{self.tail()}")
 
     def kill(self, children: Iterable[int]) -> int:
         """SIGKILL to the supervisor and all its children at once. Answers how many processes that were."""
@@ -67,7 +66,7 @@ class WorkerTree:
             return -signal.SIGKILL
 
     def abandon(self) -> None:
-        """Whatever is left of its session, for when the demo itself fails."""
+        """Whatever is left of its session, for when its starter fails."""
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)

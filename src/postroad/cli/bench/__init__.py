@@ -1,0 +1,1 @@
+"""``postroad bench``: the embedded engine, measured on this machine and this disk."""

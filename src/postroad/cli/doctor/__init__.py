@@ -1,0 +1,1 @@
+"""``postroad doctor``: what is wrong with an engine, why, and what to do."""
