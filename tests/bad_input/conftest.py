@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from postroad import App
+
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
@@ -17,3 +19,16 @@ def open_folder() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where the engine of this test has its file."""
+    return tmp_path / "app.db"
+
+
+@pytest.fixture
+def app(file: Path) -> Iterator[App]:
+    """An app on that file."""
+    with App(f"sqlite:///{file}") as app:
+        yield app

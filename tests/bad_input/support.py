@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
 import subprocess
 import sys
 import textwrap
@@ -13,17 +12,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import apsw
 
+from postroad import App
 from postroad.core.delivery import Delivery
 from postroad.core.message import Address, Message, Send
 from postroad.core.topology import Queue, Topology
 from postroad.drivers.sqlite.driver import SqliteDriver
 from postroad.drivers.sqlite.operations import apply, plan
 from postroad.engine.identity import new_id
-from postroad.ports.driver import Subscription
+from postroad.ports.driver import Inspectable, Subscription
 
 PROGRAM_S = 18.0
 LOOK_EVERY_S = 0.01
@@ -49,22 +49,26 @@ def python(source: str, *args: object, within: Sequence[str] = (), cwd: Path | N
     What it prints beside that, and its errors, are shown when it fails.
     """
     command = [*within, sys.executable, "-c", textwrap.dedent(source), *map(str, args)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PROGRAM_S, cwd=cwd, stdin=subprocess.DEVNULL)
+    done = run(command, cwd)
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     lines = done.stdout.splitlines()
     return json.loads(lines[-1]) if lines else None
 
 
-def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=PROGRAM_S)
-
-
-def postroad(*words: object, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command line; its exit code and what it wrote."""
-    command = [sys.executable, "-m", "postroad", *map(str, words)]
+def run(command: Sequence[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=PROGRAM_S, cwd=cwd, env={**os.environ, **(env or {})}
+        command, capture_output=True, text=True, timeout=PROGRAM_S, cwd=cwd, stdin=subprocess.DEVNULL, check=False
     )
+
+
+def written(file: Path, source: str) -> Path:
+    file.write_text(source)
+    return file
+
+
+def postroad(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line; its exit code and what it wrote."""
+    return run([sys.executable, "-m", "postroad", *map(str, words)], cwd)
 
 
 @functools.cache
@@ -188,6 +192,12 @@ def waiting(file: Path) -> int:
 def count_waiting(driver: SqliteDriver) -> int:
     count = driver.call_future(lambda session: session.value("SELECT count(*) FROM message")).result()
     return int(count)
+
+
+def depth(app: App) -> int:
+    """How many messages wait or run, in all queues."""
+    queues = app.ask(lambda driver: cast(Inspectable, driver).queues())
+    return sum(queue.ready + queue.delayed + queue.in_flight for queue in queues)
 
 
 class Silent:

@@ -95,8 +95,18 @@ def is_custom(kind: Any) -> bool:
 def describe(function: Callable[..., Any], name: str) -> str:
     """``name(path: str, width: int)``: how a signature is shown in errors."""
     signature = inspect.signature(function)
-    bare = signature.replace(return_annotation=EMPTY)
-    return f"{name}{bare}"
+    parameters = [parameter.replace(annotation=as_written(parameter.annotation)) for parameter in signature.parameters.values()]
+    return f"{name}{signature.replace(parameters=parameters, return_annotation=EMPTY)}"
+
+
+def as_written(annotation: Any) -> Any:
+    """Without the quotes that `from __future__ import annotations` would show."""
+    return Written(annotation) if isinstance(annotation, str) else annotation
+
+
+class Written(str):
+    __slots__ = ()
+    __repr__ = str.__str__
 
 
 def loaded(module: str) -> Any:
