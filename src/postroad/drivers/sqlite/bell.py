@@ -20,6 +20,7 @@ from postroad.drivers.sqlite.filesystem import allocate
 
 BELLS_MAX = 512
 POLL_S = 0.1
+UNAWAITED_S = 1.0
 CLOCK_STEP_S = 0.05
 SILENT = b"\0" * BELLS_MAX
 
@@ -91,7 +92,6 @@ class Bell(LocalBell):
         self.page = mmap.mmap(self.page_fd, BELLS_MAX)
         self.sender = datagram_socket(blocking=False)
         self.receiver = datagram_socket(blocking=True)
-        self.receiver.settimeout(POLL_S)
         self.number = self.take_number()
         self.closed = False
         self.thread = threading.Thread(target=self.listen, name="postroad-bell", daemon=True)
@@ -172,7 +172,8 @@ class Bell(LocalBell):
                 self.waiters.notify(0xFF if stepped or (not kinds and self.changed()) else kinds)
 
     def receive(self) -> int:
-        """The kinds rung for; 0 after POLL_S of silence."""
+        """The kinds rung for; 0 after POLL_S of silence, or longer while nobody here waits."""
+        self.receiver.settimeout(POLL_S if self.waiters.kinds else UNAWAITED_S)
         try:
             data = self.receiver.recv(16)
         except TimeoutError:
