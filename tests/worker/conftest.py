@@ -40,6 +40,14 @@ def nap(number: int, seconds: float = 0.1) -> None:
     time.sleep(seconds)
     note("ended", f"{number} {time.time()}")
 
+plain = App(app.url, name="plain")
+
+@plain.task(keep_result=None)
+def plain_nap(number: int) -> None:
+    note("started", number)
+    time.sleep(0.1)
+    note("ended", f"{number} {time.time()}")
+
 @app.task
 def poison() -> None:
     note("poisoned", os.getpid())
@@ -118,6 +126,7 @@ def jobs(tmp_path: Path) -> Iterator[ModuleType]:
     spec.loader.exec_module(module)
     yield module
     module.app.close()
+    module.plain.close()
     del sys.modules["jobs"]
 
 

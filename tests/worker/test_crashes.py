@@ -40,12 +40,12 @@ def test_poison_is_convicted_and_its_neighbours_are_not(jobs: Any, tree: StartTr
 
 
 def test_kill_9_of_the_tree_and_a_restart(jobs: Any, tree: StartTree, lines: Lines) -> None:
-    first = tree(processes=2, threads=5).ready()
-    jobs.app.send_many([jobs.nap.s(number) for number in range(100)])
+    first = tree(app="jobs:plain", processes=2, threads=5).ready()
+    jobs.plain.send_many([jobs.plain_nap.s(number) for number in range(100)])
     eventually(lambda: len(lines("started")) >= 15, "under way")
     first.kill_all()
     began = time.time()
-    second = tree(processes=2, threads=5)
+    second = tree(app="jobs:plain", processes=2, threads=5)
     eventually(lambda: {line.split()[0] for line in lines("ended")} == {str(n) for n in range(100)}, "all done", 20)
     took_s = time.time() - began
     print(f"\nall done {took_s:.2f} s after the restart")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+Stamp = tuple[int, int]
+"""mtime in ns and size: a file that is emptied and written again within one tick of the clock has changed twice."""
+
 SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}
 
 
@@ -22,8 +25,8 @@ class SourceTree:
         self.seen = now
         return os.path.relpath(different[0][0], self.root) if different else ""
 
-    def files(self, folder: str) -> Iterator[tuple[str, int]]:
-        """(path, mtime in ns)."""
+    def files(self, folder: str) -> Iterator[tuple[str, Stamp]]:
+        """Each with what changes when it does."""
         try:
             entries = list(os.scandir(folder))
         except OSError:
@@ -33,11 +36,12 @@ class SourceTree:
                 continue
             yield from self.entry(entry)
 
-    def entry(self, entry: os.DirEntry[str]) -> Iterator[tuple[str, int]]:
+    def entry(self, entry: os.DirEntry[str]) -> Iterator[tuple[str, Stamp]]:
         try:
             if entry.is_dir(follow_symlinks=False):
                 yield from self.files(entry.path)
             elif entry.name.endswith(".py"):
-                yield entry.path, entry.stat().st_mtime_ns
+                facts = entry.stat()
+                yield entry.path, (facts.st_mtime_ns, facts.st_size)
         except OSError:
             return
