@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.worker.conftest import StartTree
 from tests.worker.handlers import eventually
-from tests.worker.tree import gone
+from tests.worker.tree import gone, write_module
 
 Lines = Callable[[str], list[str]]
 
@@ -24,8 +25,42 @@ def test_a_hanging_call_is_killed_and_its_stacks_are_told(task: str, jobs: Any, 
     (pid,) = map(int, eventually(lambda: lines("holding"), "holding"))
     eventually(lambda: gone(pid), "killed", 15)
     eventually(lambda: "stalled" in worker.log and f"in {task}" in worker.log, "told, with stacks")
-    (message,) = jobs.app.ask(lambda driver: driver.list_messages("default", 10))
-    assert message.id == hanging.id and message.crashes >= 1
+    held = lambda: jobs.app.ask(lambda driver: driver.list_messages("default", 10))  # noqa: E731
+    eventually(lambda: [(one.id, one.crashes >= 1) for one in held()] == [(hanging.id, True)], "kept, and charged")
+
+
+WEDGED = """
+import asyncio
+from pathlib import Path
+from postroad import App
+from postroad.engine.consumer import ConsumerLoop
+
+app = App(f"sqlite:///{Path(__file__).parent}/jobs.db", name="wedged")
+step = ConsumerLoop.step
+
+async def wedge(self):
+    if not Path("mended").exists():
+        await asyncio.sleep(3600)
+    await step(self)
+
+ConsumerLoop.step = wedge
+
+@app.task(name="jobs.add")
+def add(a: int, b: int) -> int:
+    return a + b
+"""
+
+
+def test_a_consumer_that_takes_nothing_is_replaced(jobs: Any, tree: StartTree, tmp_path: Path) -> None:
+    """A fault put into the consumer: it never turns. Readiness goes, the child is replaced, its successor works."""
+    write_module(tmp_path, "wedged", WEDGED)
+    worker = tree(app="wedged:app", progress_limit_s=1.0, drain_s=0.2).ready()
+    waiting = jobs.add.delay(1, 2)
+    eventually(lambda: "takes nothing though messages wait" in worker.log, "noticed")
+    eventually(lambda: not worker.ready_file.exists(), "not ready")
+    (tmp_path / "mended").touch()
+    assert waiting.get(timeout=15) == 3
+    eventually(worker.ready_file.exists, "ready again")
 
 
 @pytest.mark.bad_input

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from postroad.worker.slots import Reading
-from postroad.worker.vitals import PROGRESS_LIMIT_S, Vitals
+from postroad.worker.vitals import Vitals
 
 COROUTINES = range(2, 4)
 LIMIT_S = 10.0
@@ -66,7 +66,7 @@ def test_another_handler_in_the_same_slot_has_its_own_time() -> None:
 
 
 def test_idle_in_vain_needs_idleness_and_time() -> None:
-    late = PROGRESS_LIMIT_S + 1
-    assert looked((0.0, reading(progress=4)), (late, reading(progress=4))).idle_in_vain()
-    assert not looked((0.0, reading(progress=4)), (late, reading(progress=5))).idle_in_vain()
-    assert not looked((0.0, reading(progress=4)), (late, reading(busy=(0,), progress=4))).idle_in_vain()
+    late = LIMIT_S + 1
+    assert looked((0.0, reading(progress=4)), (late, reading(progress=4))).idle_in_vain(LIMIT_S)
+    assert not looked((0.0, reading(progress=4)), (late, reading(progress=5))).idle_in_vain(LIMIT_S)
+    assert not looked((0.0, reading(progress=4)), (late, reading(busy=(0,), progress=4))).idle_in_vain(LIMIT_S)

@@ -44,7 +44,7 @@ class Examination:
         stalled = vitals.stalled(limit_s)
         if stalled:
             await self.kill(child, stalled)
-        elif child.deadline is None and vitals.idle_in_vain() and await self.work_waits(child):
+        elif child.deadline is None and vitals.idle_in_vain(self.options.progress_limit_s) and await self.work_waits(child):
             self.faults += 1
             logger.error("child %d takes nothing though messages wait: restarting it", child.pid, extra={"child": child.pid})
             self.nursery.drain_child(child, self.options.drain_s, replace=True)

@@ -15,6 +15,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     ``processes``: children. In each: ``threads`` plain functions, ``concurrency`` coroutines and ``solos`` processes
     of one task each (started when first needed; 0 means one per core shared by the children). ``prefetch``: most
     messages a child holds. ``stall_limit_s``: how long a child may show no sign of life.
+    ``progress_limit_s``: how long an idle child may take nothing though messages wait (above 5 s).
     ``log_setup``: ``module:callable`` that a child calls with (format, level). ``ready_file`` exists while all
     children consume.
     """
@@ -29,6 +30,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     prefetch: int = 1000
     drain_s: float = 30.0
     stall_limit_s: float = 600.0
+    progress_limit_s: float = 30.0
     max_tasks_per_child: int | None = None
     max_memory_per_child: int | None = None
     reload: bool = False
@@ -42,7 +44,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return self.solos or max(1, (os.cpu_count() or 1) // self.processes)
 
 
-AT_LEAST = {"processes": 1, "threads": 1, "concurrency": 1, "solos": 0, "prefetch": 1, "drain_s": 0, "stall_limit_s": 1}
+AT_LEAST = {"processes": 1, "threads": 1, "concurrency": 1, "solos": 0, "prefetch": 1, "drain_s": 0, "stall_limit_s": 1, "progress_limit_s": 1}
 NOT_BUILT = ("max_tasks_per_child", "max_memory_per_child")
 
 

@@ -96,8 +96,15 @@ class Supervisor:
         self.nursery.end_late()
         if time.monotonic() - self.ticked_at >= TICK_S:
             self.ticked_at = time.monotonic()
-            await self.tick()
+            await self.tick_safely()
         self.note_readiness()
+
+    async def tick_safely(self) -> None:
+        """A look that fails (the run folder is gone, the disk is full) takes no healthy child down."""
+        try:
+            await self.tick()
+        except Exception:
+            logger.exception("this second's look at the children failed; the next one may not")
 
     async def tick(self) -> None:
         await self.sweep()

@@ -10,9 +10,6 @@ import msgspec
 
 from postroad.worker.slots import Reading
 
-PROGRESS_LIMIT_S = 30.0
-
-
 class Mark(msgspec.Struct):
     """A number, and since when (monotonic seconds) it has not moved."""
 
@@ -73,6 +70,6 @@ class Vitals:
         self.told |= new
         return len(new)
 
-    def idle_in_vain(self) -> bool:
+    def idle_in_vain(self, limit_s: float) -> bool:
         """Nothing runs and the consumer does not turn: a fault if messages wait."""
-        return not self.busy and self.progress_still_s > PROGRESS_LIMIT_S
+        return not self.busy and self.progress_still_s > limit_s
