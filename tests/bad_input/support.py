@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -16,15 +17,16 @@ from typing import Any, cast
 
 import apsw
 
-from postroad import App
+from postroad import App, Result
 from postroad.core.delivery import Delivery
 from postroad.core.message import Address, Message, Send
 from postroad.core.topology import Queue, Topology
 from postroad.drivers.sqlite.driver import SqliteDriver
 from postroad.drivers.sqlite.operations import apply, plan
 from postroad.engine.identity import new_id
-from postroad.ports.driver import Inspectable, Subscription
+from postroad.ports.driver import DeadLetterFilter, DeadLetterRecord, Inspectable, Subscription
 
+ROOT = Path(__file__).parents[2]
 PROGRAM_S = 18.0
 LOOK_EVERY_S = 0.01
 
@@ -56,8 +58,10 @@ def python(source: str, *args: object, within: Sequence[str] = (), cwd: Path | N
 
 
 def run(command: Sequence[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """A process that may import these tests, to its end."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=PROGRAM_S, cwd=cwd, stdin=subprocess.DEVNULL, check=False
+        command, capture_output=True, text=True, timeout=PROGRAM_S, cwd=cwd, env=env, stdin=subprocess.DEVNULL, check=False
     )
 
 
@@ -172,7 +176,7 @@ def declare(driver: SqliteDriver, *queues: Queue) -> None:
 
 def call(body: bytes = b"[[],{}]", task: str = "shop.resize", queue: str = QUEUE, **options: Any) -> Send:
     """A task's message, as the engine gets it."""
-    options.setdefault("id", new_id())
+    options = {"id": new_id(), "track": True, **options}
     return Send(Address(queue), Message(body=body, headers={"postroad-task": task}, queued_at=time.time(), **options))
 
 
@@ -180,7 +184,7 @@ def put(file: Path, count: int, size_bytes: int = 2) -> list[str]:
     """Make the file with this many messages, and close it; their ids."""
     body = b'["' + b"x" * size_bytes + b'"]'
     with engine(file) as driver:
-        return [receipt.id for receipt in driver.publish_wait([call(body, track=True) for _ in range(count)])]
+        return [receipt.id for receipt in driver.publish_wait([call(body) for _ in range(count)])]
 
 
 def waiting(file: Path) -> int:
@@ -198,6 +202,22 @@ def depth(app: App) -> int:
     """How many messages wait or run, in all queues."""
     queues = app.ask(lambda driver: cast(Inspectable, driver).queues())
     return sum(queue.ready + queue.delayed + queue.in_flight for queue in queues)
+
+
+def publish(app: App, *sends: Send) -> list[str]:
+    """Messages as another producer writes them, past all checks of a call; their ids."""
+    app.engine()
+    app.ask(lambda driver: driver.publish(sends))
+    return [send.message.id for send in sends]
+
+
+def letters(app: App, **which: Any) -> Sequence[DeadLetterRecord]:
+    """The app's dead letters."""
+    return app.ask(lambda driver: cast(Inspectable, driver).dead_letters(DeadLetterFilter(**which), 1000))
+
+
+def states(app: App, *results: Result[Any]) -> list[str]:
+    return [app.result(result.id).status().state for result in results]
 
 
 class Silent:

@@ -235,7 +235,7 @@ def resize(path: str) -> None: ...
 
 def test_two_apps_that_declare_a_queue_differently(app: App, file: Path, tmp_path: Path) -> None:
     with engine(file, Queue("media", carries="messages")) as driver:
-        driver.publish_wait([call(queue="media", track=True)])
+        driver.publish_wait([call(queue="media")])
 
     @app.task(name="shop.resize", queue="media")
     def resize(path: str) -> None: ...

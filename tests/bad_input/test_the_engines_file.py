@@ -37,7 +37,6 @@ from postroad.errors import (
 pytestmark = pytest.mark.bad_input
 
 PAGE = 4096
-ROOT = Path(__file__).parents[2]
 
 
 def test_bad_url(tmp_path: Path) -> None:
@@ -217,7 +216,7 @@ print(json.dumps({
 
 def test_full_disk(tmp_path: Path) -> None:
     way = mounting()
-    seen = python(FULL_DISK, tmp_path, "mount" if way else "vfs", within=way or (), cwd=ROOT)
+    seen = python(FULL_DISK, tmp_path, "mount" if way else "vfs", within=way or ())
     says(seen["words"], "app.db", "the disk is full", "Nothing of this operation was kept", "free space and repeat it")
     says("\n".join(seen["said"]), "settlements, which are kept and tried again", "the disk is full")
     assert seen["states"] == ["PENDING"]
