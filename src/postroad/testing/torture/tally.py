@@ -57,7 +57,8 @@ class Ledger:
         attempted, ended = self.counts[ATTEMPTED], self.nonces(ENDED)
         seen = {*self.counts[STARTED], *self.counts[ENDED]}
         unknown = {each for each in seen if each[0] < FOLLOW and each not in attempted}
-        unasked = {each for each in seen if each[0] >= FOLLOW and each[0] - FOLLOW not in ended}
+        asked = {number + FOLLOW for number in ended if follows(number)}
+        unasked = {each for each in seen if each[0] >= FOLLOW and each[0] not in asked}
         second = {(number, nonce) for number, nonces in ended.items() for nonce in sorted(nonces)[1:]}
         return unknown | unasked | second
 
