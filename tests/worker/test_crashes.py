@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from postroad.errors import TaskDead
-from postroad.ports.driver import DeadLetterFilter
 from tests.worker.conftest import StartTree
 from tests.worker.handlers import eventually
 from tests.worker.tree import gone, kill
+
+from postroad.errors import TaskDead
+from postroad.ports.driver import DeadLetterFilter
 
 Lines = Callable[[str], list[str]]
 

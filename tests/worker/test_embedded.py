@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.worker.handlers import eventually
+from tests.worker.tree import write_module
 
 from postroad import App, current
 from postroad.errors import ConfigurationError
 from postroad.worker.embedded import EmbeddedWorker
-from tests.worker.handlers import eventually
-from tests.worker.tree import write_module
 
 
 @pytest.mark.parametrize("url", ["sqlite:///{}/embedded.db", "memory://"])

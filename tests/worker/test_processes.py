@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from postroad.ports.driver import DeadLetterFilter
 from tests.worker.conftest import StartTree
 from tests.worker.handlers import eventually
 from tests.worker.tree import below, gone, kill
+
+from postroad.ports.driver import DeadLetterFilter
 
 Lines = Callable[[str], list[str]]
 

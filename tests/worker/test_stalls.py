@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.worker.conftest import StartTree
 from tests.worker.handlers import eventually
 from tests.worker.tree import gone, write_module

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from tests.worker.handlers import eventually
 
 from postroad.worker.options import WorkerOptions
-from tests.worker.handlers import eventually
 
 SERVE = """
 import sys, msgspec

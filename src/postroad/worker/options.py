@@ -44,7 +44,16 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return self.solos or max(1, (os.cpu_count() or 1) // self.processes)
 
 
-AT_LEAST = {"processes": 1, "threads": 1, "concurrency": 1, "solos": 0, "prefetch": 1, "drain_s": 0, "stall_limit_s": 1, "progress_limit_s": 1}
+AT_LEAST = {
+    "processes": 1,
+    "threads": 1,
+    "concurrency": 1,
+    "solos": 0,
+    "prefetch": 1,
+    "drain_s": 0,
+    "stall_limit_s": 1,
+    "progress_limit_s": 1,
+}
 NOT_BUILT = ("max_tasks_per_child", "max_memory_per_child")
 
 

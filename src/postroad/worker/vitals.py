@@ -10,6 +10,7 @@ import msgspec
 
 from postroad.worker.slots import Reading
 
+
 class Mark(msgspec.Struct):
     """A number, and since when (monotonic seconds) it has not moved."""
 
