@@ -34,7 +34,8 @@ class CoroutineExecutor:
         self.slots = slots
         self.free = list(range(first_slot + concurrency - 1, first_slot - 1, -1))
         self.waiting: deque[Job] = deque()
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks: dict[int, asyncio.Task[None]] = {}
+        self.admitting = False
 
     @property
     def capacity(self) -> int:
@@ -71,24 +72,27 @@ class CoroutineExecutor:
 
     async def wind_up(self, timeout_s: float) -> None:
         if self.tasks:
-            _done, late = await asyncio.wait(set(self.tasks), timeout=timeout_s)
+            _done, late = await asyncio.wait(list(self.tasks.values()), timeout=timeout_s)
             for task in late:
                 task.cancel()
 
     def admit(self) -> None:
-        """On the user's loop: start as many as there are free slots."""
-        while self.free:
-            try:
-                job = self.waiting.popleft()
-            except IndexError:
-                return
-            self.launch(job, self.free.pop())
+        """On the user's loop: start as many as there are free slots. A task that ends as it begins leaves its slot to this loop."""
+        if self.admitting:
+            return
+        self.admitting = True
+        try:
+            while self.free and self.waiting:
+                self.launch(self.waiting.popleft(), self.free.pop())
+        except IndexError:
+            pass  # withdrawn meanwhile
+        finally:
+            self.admitting = False
 
     def launch(self, job: Job, slot: int) -> None:
         task = new_task(self.loop, self.one(job, slot))
         if not task.done():
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            self.tasks[slot] = task
 
     async def one(self, job: Job, slot: int) -> None:
         self.slots.enter(slot, job.delivery.receipt)
@@ -100,9 +104,10 @@ class CoroutineExecutor:
             forks.leave()
         self.slots.leave(slot)
         self.done(job, settlement)
+        self.tasks.pop(slot, None)
         self.free.append(slot)
         if self.waiting:
-            self.loop.call_soon(self.admit)
+            self.admit()
 
 
 if sys.version_info >= (3, 12):
