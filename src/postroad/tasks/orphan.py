@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from postroad.core.delivery import Delivery
 from postroad.core.message import Message
@@ -22,7 +22,7 @@ class OrphanHandler:
     name = "(unknown task)"
     executor = "thread"
     retry: Retry | None = None
-    routes: ErrorRoutes = {}
+    routes: ClassVar[ErrorRoutes] = {}
     max_deliveries = 1
 
     @property

@@ -195,7 +195,8 @@ class SqliteDriver:
         return await asyncio.wrap_future(self.publish_future(batch, durability=durability, writes=writes))
 
     async def consume(self, subscription: Subscription, listener: Listener) -> Consumer:
-        seat = self.seat or subscription.seat or await asyncio.to_thread(self.reserve, 0)
+        given = self.seat or subscription.seat
+        seat = given if given is not None else await asyncio.to_thread(self.reserve, 0)
         holder = await self.call(partial(self.register, seat, subscription))
         listener.state("connected")
         return SqliteConsumer(self, subscription.queues, holder, lambda: None)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from postroad.errors import SecondSQLite
 
@@ -42,9 +42,15 @@ def check_name(name: object) -> None:
     if isinstance(name, bytes | os.PathLike):
         name = os.fsdecode(name)
     if isinstance(name, str) and name and not name.startswith(":"):
-        path = str(Path(name.removeprefix("file:").partition("?")[0]).resolve())
-        if OPEN[path] > 0:
-            raise refusal(path)
+        for path in meant(name):
+            if OPEN[path] > 0:
+                raise refusal(path)
+
+
+def meant(name: str) -> list[str]:
+    """The files that this name may stand for: as it is, and as a URI."""
+    names = [name] if not name.startswith("file:") else [name, unquote(urlsplit(name).path)]
+    return [os.path.realpath(name) for name in names]
 
 
 def has_foreign_descriptor(path: str) -> bool:
