@@ -247,15 +247,17 @@ class App(DeclaresTasks, Unbuilt):
         return manager
 
     @contextmanager
-    def routed(self, route: Route) -> Iterator[None]:
-        """Send and ask through this route for a while."""
+    def routed(self, route: Route, connection: EngineConnection | None = None) -> Iterator[None]:
+        """Send and ask through this route, and this engine, for a while."""
         before, self.plain_route = self.plain_route, route
+        own, self.connection = self.connection, connection or self.connection
         self.route = hooked(route, self.middlewares)
         try:
             yield
         finally:
-            self.plain_route = before
+            self.plain_route, self.connection = before, own
             self.route = hooked(before, self.middlewares)
+            own.changed()
 
     @property
     def inspect(self) -> Any:

@@ -31,9 +31,12 @@ class EngineConnection:
     """``url`` is asked at the first use. ``ready`` is the driver while nothing is left to do before a send; so is
     ``direct``, for an engine that takes batches from any thread."""
 
-    def __init__(self, url: Callable[[], str], topology: Callable[[], Topology]) -> None:
+    def __init__(
+        self, url: Callable[[], str], topology: Callable[[], Topology], make: Callable[[str], Driver] = open_driver
+    ) -> None:
         self.url = url
         self.topology = topology
+        self.make = make
         self.driver: Driver | None = None
         self.lent = False
         self.ready: Driver | None = None
@@ -65,7 +68,7 @@ class EngineConnection:
     async def open(self) -> Driver:
         if self.closed:
             raise Closed("This app was closed: nothing can be sent or asked through it. Use it inside `with app:`, or before app.close().")
-        driver = open_driver(self.url())
+        driver = self.make(self.url())
         await driver.__aenter__()
         self.driver = driver
         return driver

@@ -6,17 +6,17 @@ import os
 import threading
 import time
 
-from postroad.core.ids import time_ordered_id
+from postroad.core.ids import id_head, id_tails
 from postroad.engine.forks import on_fork
 
-BLOCK = 512
+BLOCK_BYTES = 7_680
 COUNTER_MAX = 0xFFF
 
 
 class IdSource:
     """Ids that grow: in one process, each is above the one before it, also when the clock steps back."""
 
-    __slots__ = ("__weakref__", "counter", "entropy", "lock", "milliseconds")
+    __slots__ = ("__weakref__", "counter", "head", "lock", "milliseconds", "tails")
 
     def __init__(self) -> None:
         self.after_fork()
@@ -25,25 +25,26 @@ class IdSource:
     def after_fork(self) -> None:
         """Entropy drawn before the fork belongs to the parent."""
         self.lock = threading.Lock()
-        self.entropy: list[int] = []
-        self.milliseconds = 0
-        self.counter = 0
+        self.tails: list[str] = []
+        self.milliseconds = self.counter = 0
+        self.head = ""
 
     def next(self) -> str:
         """A new id. From any thread."""
         with self.lock:
-            return self.draw(time.time_ns() // 1_000_000)
+            self.tick(time.time_ns() // 1_000_000)
+            if not self.tails:
+                self.tails = id_tails(os.urandom(BLOCK_BYTES).hex())
+            return f"{self.head}{self.counter:03x}{self.tails.pop()}"
 
-    def draw(self, now_ms: int) -> str:
-        if now_ms > self.milliseconds:
-            self.milliseconds, self.counter = now_ms, 0
-        elif self.counter < COUNTER_MAX:
+    def tick(self, now_ms: int) -> None:
+        """The next number of this millisecond; of the next one, when all are used."""
+        if now_ms <= self.milliseconds and self.counter < COUNTER_MAX:
             self.counter += 1
-        else:
-            self.milliseconds, self.counter = self.milliseconds + 1, 0
-        if not self.entropy:
-            self.entropy = memoryview(os.urandom(BLOCK * 8)).cast("Q").tolist()
-        return time_ordered_id(self.milliseconds, self.counter, self.entropy.pop())
+            return
+        self.milliseconds = max(now_ms, self.milliseconds + 1)
+        self.counter = 0
+        self.head = id_head(self.milliseconds)
 
 
 IDS = IdSource()

@@ -39,6 +39,7 @@ class Arguments:
         self.positional = [parameter for parameter in parameters if parameter.kind in POSITIONAL]
         self.names = [parameter.name for parameter in self.positional]
         self.types = {parameter.name: annotation_of(function, parameter) for parameter in parameters}
+        self.by_either = [] if any(p.kind is p.POSITIONAL_ONLY for p in parameters) else self.names
         self.required = sum(parameter.default is parameter.empty for parameter in self.positional)
         self.extra = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.extra_named = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
@@ -56,13 +57,14 @@ class Arguments:
         """The same call with as much as possible by position. Raises ArgumentsDoNotFit."""
         if not kwargs and self.required <= len(args) <= self.positional_max and not self.named_required:
             return args, NO_KWARGS
-        self.check(args, kwargs)
         named = dict(kwargs)
         positional = list(args)
-        for parameter in self.positional[len(args) :]:
-            if parameter.name not in named or parameter.kind is parameter.POSITIONAL_ONLY:
+        for name in self.by_either[len(args) :]:
+            if name not in named:
                 break
-            positional.append(named.pop(parameter.name))
+            positional.append(named.pop(name))
+        if named or not self.required <= len(positional) <= self.positional_max or self.named_required:
+            self.check(args, kwargs)
         return tuple(positional), named
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

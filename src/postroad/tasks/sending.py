@@ -44,11 +44,9 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
         if self.id is not None and (not self.id or len(self.id) > ID_LENGTH_MAX or not self.id.isprintable()):
             raise InvalidOption(f"id={self.id!r}: write 1 to {ID_LENGTH_MAX} printable characters.")
 
-    def over(self, before: Sending) -> Sending:
-        """These, and what was said before where nothing is said now."""
-        said = {name: value for name in self.__struct_fields__ if (value := getattr(self, name))}
-        zeros = {name: 0 for name in ("countdown", "priority") if getattr(self, name) == 0}
-        return msgspec.structs.replace(before, **said, **zeros)
+    def also(self, **options: Any) -> Sending:
+        """These, and what is said now (what is not None)."""
+        return msgspec.structs.replace(self, **{name: value for name, value in options.items() if value is not None})
 
 
 class Envelope:

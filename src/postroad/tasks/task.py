@@ -85,7 +85,7 @@ class Task(Generic[P, R_co, C_co]):
         ``id``: your own; a second message with it is not handled again. ``send_now``: inside a handler, do not wait
         for its outcome.
         """
-        said = Sending(
+        said = self.sending.also(
             countdown=countdown,
             eta=eta,
             expires=expires,
@@ -95,9 +95,9 @@ class Task(Generic[P, R_co, C_co]):
             unique_key=unique_key,
             headers=headers,
             id=id,
-            send_now=send_now,
+            send_now=send_now or None,
         )
-        return self.copy(said.over(self.sending))
+        return self.copy(said)
 
     @overload
     def s(self, *args: P.args, **kwargs: P.kwargs) -> Signature[R_co]: ...
