@@ -22,7 +22,7 @@ from postroad.engine.handler import Job
 from postroad.engine.pipeline import Pipeline
 from postroad.engine.portal import PORTAL, refuse_on_loop
 from postroad.engine.publisher import Publisher
-from postroad.errors import SendRefused
+from postroad.errors import SendRefused, WouldDeadlock
 from postroad.ports.driver import Consumer, Subscription
 from postroad.tasks.documents import TASK_HEADER
 from postroad.tasks.route import Route
@@ -48,6 +48,16 @@ class Clock:
 
     def __call__(self) -> float:
         return time.time() + self.ahead_s
+
+
+class TestEngine(SqliteDriver):
+    """In memory. Who waits on it would wait for ever, for handlers run only when the test says so."""
+
+    __test__ = False
+
+    async def changed(self, timeout_s: float) -> None:
+        """Nothing will."""
+        raise WouldDeadlock("Nobody runs handlers while the test waits: call t.drain(), or t.advance(...), before get().")
 
 
 class Testing:
@@ -132,7 +142,7 @@ def testing(app: App) -> Iterator[Testing]:
     """Meanwhile the app's engine is one in memory."""
     clock = Clock()
     app.discover()
-    connection = EngineConnection(lambda: "memory://", app.topology, lambda url: SqliteDriver(None, clock=clock))
+    connection = EngineConnection(lambda: "memory://", app.topology, lambda url: TestEngine(None, clock=clock))
     harness = Testing(app, clock, connection)
     outbound = HookedOutbound(Publisher(connection), [harness.note])
     try:
