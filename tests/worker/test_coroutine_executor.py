@@ -50,6 +50,26 @@ def test_at_most_so_many_at_once(user_loop: LoopThread) -> None:
     assert len(slots.entered) == 100
 
 
+def test_beside_others_it_asks_for_more_only_as_it_is_used(user_loop: LoopThread) -> None:
+    go_on = asyncio.Event()
+
+    async def waiting() -> None:
+        await go_on.wait()
+
+    slots, endings = Noting(), Endings()
+    executor = CoroutineExecutor(20, Pipeline("here").run_async, user_loop.loop, slots, 0, shares=True)
+    executor.start(endings.done)
+    asked = []
+    for _ in range(4):
+        asked.append(executor.capacity)
+        executor.submit([job_of(waiting) for _ in range(asked[-1] - len(slots.inside))])
+        eventually(lambda: len(slots.inside) == asked[-1], "all began")
+    assert asked == [4, 8, 16, 20]
+    user_loop.loop.call_soon_threadsafe(go_on.set)
+    endings.wait(20)
+    eventually(lambda: executor.capacity == 4, "asks for little again")
+
+
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, MemoryError, asyncio.CancelledError, ValueError])
 def test_no_error_ends_the_loop(error: type[BaseException], user_loop: LoopThread) -> None:
     async def bad() -> None:

@@ -203,6 +203,7 @@ class ConsumerLoop:
         """How many to take now. None while suspects wait: what runs must end first."""
         if not self.taking or self.suspects_waiting or self.alone:
             return 0
+        self.credit.slots = sum(executor.capacity for executor in self.executors.values())
         self.return_surplus()
         return self.credit.room(len(self.held))
 

@@ -23,7 +23,9 @@ class Executor(Protocol):
     """Runs jobs, at most ``capacity`` at once; the rest waits inside, in order."""
 
     @property
-    def capacity(self) -> int: ...
+    def capacity(self) -> int:
+        """How many it can put to use at once, as things are: it may grow with use."""
+
     def start(self, done: Done) -> None: ...
     def submit(self, jobs: Sequence[Job]) -> None:
         """Take them all; never blocks. From the engine's loop."""

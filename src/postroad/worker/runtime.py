@@ -133,16 +133,18 @@ class Runtime:
         )
 
     def build_executors(self, pipeline: Pipeline) -> dict[str, Executor]:
-        room = room_of(self.options)
+        room, used = room_of(self.options), executors_used(self.app)
         introduction = Introduction(self.options, self.worker)
-        coroutines = CoroutineExecutor(room.coroutines, pipeline.run_async, self.user_loop, self.slots, room.threads)
+        coroutines = CoroutineExecutor(
+            room.coroutines, pipeline.run_async, self.user_loop, self.slots, room.threads, shares=len(used) > 1
+        )
         made: dict[str, Executor] = {
             "thread": ThreadExecutor(room.threads, pipeline.run, self.slots, 0),
             "coroutine": coroutines,
             "process": ProcessExecutor(room.solos, introduction, pipeline, self.slots, room.threads + room.coroutines),
         }
         self.coroutines = coroutines
-        return {kind: made[kind] for kind in executors_used(self.app)}
+        return {kind: made[kind] for kind in used}
 
     def beat(self) -> None:
         """Once a second: this loop lives; and so does the user's, when it has coroutines to run."""

@@ -18,16 +18,28 @@ from postroad.worker.executors.failsafe import settled_anyway
 
 RunAsync = Callable[[Job], Coroutine[Any, Any, Settlement]]
 
+LEAST = 4
+
 
 class CoroutineExecutor:
     """A batch crosses to the user's loop by one call, however many jobs it has.
 
-    The waiting jobs are in a deque, which both loops may pop: a job belongs to whoever popped it.
+    The waiting jobs are in a deque, which both loops may pop: a job belongs to whoever popped it. ``shares``: there are
+    other executors beside it; then it asks for twice what it has rather than for all it could run, so that a child with
+    room for a hundred coroutines does not take a hundred messages that turn out to be for its four threads.
     """
 
     def __init__(
-        self, concurrency: int, run_async: RunAsync, loop: asyncio.AbstractEventLoop, slots: Slots, first_slot: int
+        self,
+        concurrency: int,
+        run_async: RunAsync,
+        loop: asyncio.AbstractEventLoop,
+        slots: Slots,
+        first_slot: int,
+        *,
+        shares: bool = False,
     ) -> None:
+        self.shares = shares
         self.concurrency = concurrency
         self.run_async = run_async
         self.loop = loop
@@ -39,7 +51,10 @@ class CoroutineExecutor:
 
     @property
     def capacity(self) -> int:
-        return self.concurrency
+        if not self.shares:
+            return self.concurrency
+        load = len(self.waiting) + self.concurrency - len(self.free)
+        return min(self.concurrency, max(LEAST, 2 * load))
 
     @property
     def busy(self) -> bool:
