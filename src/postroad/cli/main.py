@@ -43,9 +43,12 @@ def run(words: Sequence[str]) -> int:
     if name in PLANNED:
         raise NotSupported(f"postroad {name}: not built yet.")
     module = importlib.import_module(COMMANDS[name].module) if name in COMMANDS else None
-    options = build_parser(name, module).parse_args(words)
+    parser = build_parser(name, module)
+    options, rest = parser.parse_known_args(words)
     if module is None:
         raise AssertionError("argparse accepts only the commands it knows")
+    if rest and not (hasattr(module, "take_rest") and module.take_rest(options, rest)):
+        parser.error(f"these arguments are not known: {' '.join(rest)}")
     return int(module.run(options))
 
 

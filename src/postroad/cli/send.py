@@ -43,6 +43,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     flags.output(parser)
 
 
+def take_rest(options: argparse.Namespace, rest: list[str]) -> bool:
+    """Arguments after options, which argparse leaves over: ``send add --queue media 2 3``."""
+    if any(word.startswith("-") and isinstance(json_or_text(word), str) for word in rest):
+        return False
+    options.args += [json_or_text(word) for word in rest]
+    return True
+
+
 def run(options: argparse.Namespace) -> int:
     return look(options, lambda inspection: send(inspection, options))
 

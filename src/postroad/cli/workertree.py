@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from postroad.errors import PostroadError
+from postroad.observe import processes
 
 PROCESSES = 2
 THREADS = 4
@@ -45,10 +45,15 @@ class WorkerTree:
         if self.process is not None and self.process.poll() is not None:
             raise PostroadError(f"The worker ended with code {self.process.returncode}. Its log ends:\n{self.tail()}")
 
-    def kill(self, children: Iterable[int]) -> int:
-        """SIGKILL to the supervisor and all its children at once. Answers how many processes that were."""
-        pids = {self.pid, *children}
-        for pid in [self.pid, *sorted(pids - {self.pid})]:
+    def kill(self) -> int:
+        """SIGKILL to the supervisor and all its children. Answers how many processes that were."""
+        if self.process is None:
+            return 0
+        pids = [self.pid] if self.process.poll() is None else []
+        if pids:
+            os.kill(self.pid, signal.SIGSTOP)  # it starts no more children from here on
+            pids = processes.tree(self.pid)
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.reap(END_TIMEOUT_S)
@@ -62,15 +67,8 @@ class WorkerTree:
         try:
             return self.reap(END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            self.abandon()
+            self.kill()
             return -signal.SIGKILL
-
-    def abandon(self) -> None:
-        """Whatever is left of its session, for when its starter fails."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.reap(END_TIMEOUT_S)
 
     def reap(self, timeout_s: float) -> int:
         """Wait for the supervisor's end."""

@@ -76,7 +76,7 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created).isoformat(" ", "milliseconds")
-        facts = "".join(f" {name}={line(str(value))}" for name, value in facts_of(record).items())
+        facts = "".join(f" {name}={line(as_text(value))}" for name, value in facts_of(record).items())
         text = f"{at} {record.levelname:<7} {record.name}: {line(record.getMessage())}{facts}"
         trace = self.trace(record)
         return f"{text}\n{indented(trace)}" if trace else text
@@ -110,9 +110,9 @@ class JsonLines(logging.Formatter):
 
 
 def as_text(value: Any) -> str:
-    """What JSON does not know is said in words; a value whose __repr__ raises must not lose the record."""
+    """A value in words; one whose own words raise must not lose the record."""
     try:
-        return repr(value)
+        return value if isinstance(value, str) else repr(value)
     except Exception as broken:
         return f"(its text cannot be had: {type(broken).__name__})"
 

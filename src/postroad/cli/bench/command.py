@@ -61,5 +61,5 @@ def measured(folder: Path, tasks: int) -> list[Measure]:
             running = [*measures.drained(tree), *measures.latency()]
             tree.end()
         finally:
-            tree.abandon()
+            tree.kill()
     return sending + running

@@ -76,7 +76,7 @@ class Conductor:
             self.bar.close()
             self.tree.end()
         finally:
-            self.tree.abandon()
+            self.tree.kill()
         repeats = app.ask(counters)["duplicates"] - before["duplicates"]
         found = app.ask(lambda driver: kept(Inspection(driver), self.run.id, repeats))
         return Conducted(found, catalogue.sums(Path(self.run.catalogue)), kill, seconds, not before["published"])
@@ -95,7 +95,7 @@ class Conductor:
         sight = self.look(letters_before)
         children = [worker for worker in sight.workers if worker.supervisor_pid == self.tree.pid]
         running = sum(len(worker.running) for worker in children)
-        killed = self.tree.kill(worker.pid for worker in children)
+        killed = self.tree.kill()
         sight = self.look(letters_before)
         self.bar.note(
             f"killed {killed} processes with SIGKILL: {running} tasks were running, {sight.busy:,} not done yet"

@@ -9,6 +9,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from postroad.drivers.sqlite.trouble import translation
 from postroad.errors import NotFound
 
 WORK, CHANGE = 1, 2
@@ -47,7 +48,8 @@ class Session:
         return int(self.value("UPDATE counter SET value = value + ? WHERE name = ? RETURNING value", (by, counter)))
 
     def load_queues(self) -> None:
-        self.numbers = dict(self.connection.execute("SELECT name, id FROM queue"))
+        with translation(self.path):
+            self.numbers = dict(self.connection.execute("SELECT name, id FROM queue"))
         self.names = {number: name for name, number in self.numbers.items()}
 
     def queue_number(self, name: str) -> int:
