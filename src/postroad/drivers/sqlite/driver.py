@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import os
 import socket
+import threading
 import time
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -19,14 +19,15 @@ from postroad.core.capabilities import Capabilities, Ordering, Starts
 from postroad.core.message import Receipt, Refused, Send
 from postroad.core.topology import Change, Topology
 from postroad.core.writes import Committed, Condition, Conflict, Document, Write
-from postroad.drivers.sqlite import documents, inspection, operations, recovery, seats, tidy
+from postroad.drivers.sqlite import documents, forking, inspection, operations, recovery, seats, tidy
 from postroad.drivers.sqlite.consumer import SqliteConsumer
+from postroad.drivers.sqlite.forking import LEFT_TO_PARENTS, abandon
 from postroad.drivers.sqlite.lock import NoLock
 from postroad.drivers.sqlite.session import CHANGE, Session
-from postroad.drivers.sqlite.site import LEFT_TO_PARENTS, FileSite, MemorySite, Site
+from postroad.drivers.sqlite.site import FileSite, MemorySite, Site
 from postroad.drivers.sqlite.trouble import translation
 from postroad.drivers.sqlite.writer import CallOperation, PublishOperation, ReadOperation, Writer
-from postroad.errors import Closed, InvalidOption, NotSupported
+from postroad.errors import Closed, EngineUnavailable, InvalidOption, NotSupported
 from postroad.ports.driver import (
     Consumer,
     DeadLetterFilter,
@@ -71,8 +72,10 @@ class SqliteDriver:
         self.worker = worker
         self.clock = clock
         self.is_open = False
+        self.lifecycle = threading.Lock()
         self.own_seats: list[Seat] = []
         self.site: Site = MemorySite()
+        forking.ENGINES.add(self)
 
     # Opening and closing
 
@@ -87,8 +90,11 @@ class SqliteDriver:
 
     def open(self) -> None:
         """Blocking, from any thread. Raises the EngineError that says why not."""
-        if self.is_open:
-            return
+        with self.lifecycle:
+            if not self.is_open:
+                self.open_now()
+
+    def open_now(self) -> None:
         self.site = MemorySite() if self.path is None else FileSite(self.path)
         self.site.open()
         try:
@@ -97,7 +103,6 @@ class SqliteDriver:
             self.site.close()
             raise
         self.is_open = True
-        LIVE.add(self)
 
     def start_threads(self) -> None:
         site = self.site
@@ -116,20 +121,41 @@ class SqliteDriver:
 
     def close(self) -> None:
         """Blocking. What was submitted is done first; calling it again does nothing."""
-        if not self.is_open:
-            return
+        with self.lifecycle:
+            if self.is_open:
+                self.close_now()
+
+    def close_now(self) -> None:
         self.is_open = False
-        LIVE.discard(self)
         self.writer.close()
         self.reader.close()
         for seat in self.own_seats:
             self.release_seat(seat)
         self.site.close()
 
+    # Forks (see forking.py)
+
+    def locks(self) -> Iterator[threading.Lock]:
+        """Whoever has all of them is alone with the engine."""
+        yield self.lifecycle
+        if self.is_open:
+            yield self.writer.mutex
+            if self.reader is not self.writer:
+                yield self.reader.mutex
+            yield self.site.mutex
+
     def forget(self) -> None:
-        """In a forked child: nothing of the parent's is used or closed; the next call opens anew."""
-        LEFT_TO_PARENTS.append((self.writer, self.reader))
-        self.site.forget()
+        """In a forked child: what was inherited is closed; the next call opens anew."""
+        self.lifecycle = threading.Lock()
+        if not self.is_open:
+            return
+        connections = {writer.session.connection for writer in (self.writer, self.reader)}
+        if self.still:
+            for connection in connections:
+                abandon(connection)
+            self.site.forget()
+        else:
+            LEFT_TO_PARENTS.append((self.site, connections))
         for seat in [*self.own_seats, *([self.seat] if self.seat else [])]:
             with contextlib.suppress(OSError):
                 os.close(seat.fd)
@@ -139,6 +165,7 @@ class SqliteDriver:
         self.forked = True
 
     forked = False
+    still = True
 
     def ready_writer(self) -> Writer:
         if not self.is_open:
@@ -151,6 +178,11 @@ class SqliteDriver:
         if self.path is None:
             raise NotSupported(
                 "memory:// is private to the process that made it: this forked child needs a file, as sqlite:///app.db."
+            )
+        if not self.still:
+            raise EngineUnavailable(
+                f"This process was forked while its parent waited for {self.path}, so it cannot use it: fork again, or send "
+                "from the parent."
             )
         self.open()
 
@@ -366,15 +398,3 @@ def is_full(durability: str) -> bool:
     if durability not in ("full", "relaxed"):
         raise InvalidOption(f'durability={durability!r}: write "full" or "relaxed".')
     return durability == "full"
-
-
-LIVE: weakref.WeakSet[SqliteDriver] = weakref.WeakSet()
-
-
-def forget_all() -> None:
-    for driver in list(LIVE):
-        driver.forget()
-    LIVE.clear()
-
-
-os.register_at_fork(after_in_child=forget_all)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
 from pathlib import Path
 from typing import Protocol
 
@@ -12,18 +12,20 @@ import apsw
 from postroad.drivers.sqlite import filesystem, onecopy
 from postroad.drivers.sqlite.bell import Bell, LocalBell
 from postroad.drivers.sqlite.connection import connect, connect_memory
+from postroad.drivers.sqlite.forking import abandon
 from postroad.drivers.sqlite.lock import FileLock, NoLock
 from postroad.drivers.sqlite.schema import migrate
 from postroad.drivers.sqlite.trouble import translation
 
 
 class Site(Protocol):
-    """What the driver needs of a place."""
+    """What the driver needs of a place. ``mutex``: held by whoever uses a connection of the place's own."""
 
     label: str
     folder: Path | None
     lock: FileLock | NoLock
     bell: LocalBell
+    mutex: threading.Lock
 
     def open(self) -> None: ...
     def connect(self) -> apsw.Connection: ...
@@ -41,6 +43,7 @@ class FileSite:
         self.folder: Path | None = None
         self.lock: FileLock | NoLock = NoLock()
         self.bell: LocalBell = LocalBell()
+        self.mutex = threading.Lock()
         self.poller: apsw.Connection | None = None
 
     def open(self) -> None:
@@ -88,7 +91,8 @@ class FileSite:
     def changed_elsewhere(self) -> bool:
         """Another connection committed since the last call."""
         try:
-            version = self.data_version()
+            with self.mutex:
+                version = self.data_version()
         except apsw.Error:
             return True
         changed = version != self.version
@@ -103,12 +107,13 @@ class FileSite:
         onecopy.unwatch(self.label)
 
     def forget(self) -> None:
-        """In a forked child: close the copies of descriptors, leave connections alone (closing would be the parent's loss)."""
-        self.lock.close()
+        """In a forked child: close what was inherited."""
         if isinstance(self.bell, Bell):
             self.bell.release_descriptors()
-        LEFT_TO_PARENTS.append(self.poller)
-        onecopy.OPEN.clear()
+        if self.poller is not None:
+            abandon(self.poller)
+        self.lock.close()
+        onecopy.unwatch(self.label)
 
 
 class MemorySite:
@@ -119,6 +124,7 @@ class MemorySite:
         self.folder: Path | None = None
         self.lock: FileLock | NoLock = NoLock()
         self.bell = LocalBell()
+        self.mutex = threading.Lock()
 
     def open(self) -> None:
         return None
@@ -136,9 +142,3 @@ class MemorySite:
 
     def forget(self) -> None:
         return None
-
-
-LEFT_TO_PARENTS: list[object] = []
-"""Connections of before a fork, kept from the garbage collector, which would close them."""
-
-Clock = Callable[[], float]
