@@ -35,22 +35,36 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(options: Options) -> None:
+    """Take all measurements; what failed is told at the end, so that it does not cost the others."""
     measurements = [ALL[name] for name in options.only]
     contestants = entered(measurements, options)
     versions = machine.versions(contestants)
     facts = machine.describe() | {"sync": f"{machine.sync_us(Path(tempfile.gettempdir())):,.0f} us"}
-    outcomes: list[Outcome] = []
     with server(contestants) as redis_url:
-        for measurement in measurements:
-            outcome = hold(measurement, options, redis_url)
-            outcomes.append(outcome)
-            print(f"\n## {measurement.title}\n\n{report.section(outcome, facts)}\n", flush=True)
+        outcomes, failures = hold_all(measurements, options, redis_url, facts)
     print(report.facts(facts, versions))
     if options.json:
         report.write_json(options.json, outcomes, facts, versions)
     if writes_page(options):
         sections = {outcome.measurement.name: report.section(outcome, facts) for outcome in outcomes}
         page.update(sections | {"versions": report.facts(facts, versions)})
+    if failures:
+        raise BenchmarkError("\n\n".join(failures))
+
+
+def hold_all(
+    measurements: Sequence[Measurement], options: Options, redis_url: str, facts: report.Facts
+) -> tuple[list[Outcome], list[str]]:
+    outcomes, failures = [], []
+    for measurement in measurements:
+        try:
+            outcome = hold(measurement, options, redis_url)
+        except BenchmarkError as error:
+            failures.append(f"{measurement.name}: {error}")
+            continue
+        outcomes.append(outcome)
+        print(f"\n## {measurement.title}\n\n{report.section(outcome, facts)}\n", flush=True)
+    return outcomes, failures
 
 
 def entered(measurements: Sequence[Measurement], options: Options) -> list[Contestant]:

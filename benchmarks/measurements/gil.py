@@ -7,20 +7,18 @@ from benchmarks.measurement import Entrant, Figure, Measurement, Sample, Turn
 SPINNING = 4
 THREADS = 8
 FEED = 100_000
+FED_BEFORE = 1_000
 
 
 def _gil(turn: Turn) -> Sample:
-    count = turn.scaled(300, 30)
-    stage = turn.stage
-    if turn.entrant.count:
-        stage.produce("verb", name="put_spins", count=turn.entrant.count, length_s=60.0)
-        stage.start(processes=1, threads=THREADS)
-        stage.await_marks(turn.entrant.count)
+    stage, spinning = turn.stage, turn.entrant.count
+    if spinning:
+        stage.produce("verb", name="put_spins", count=spinning, length_s=60.0)
         # The child must go on claiming and settling meanwhile: an idle one would hold no lock.
-        with stage.producing("fill", count=FEED):
-            stage.await_marks(turn.entrant.count + 1_000)
-            return dict(stage.produce("stamps", count=count, gap_s=0.01))
-    return dict(stage.produce("stamps", count=count, gap_s=0.01))
+        stage.produce("fill", count=turn.scaled(FEED, 20_000))
+        stage.start(processes=1, threads=THREADS)
+        stage.await_marks(spinning + FED_BEFORE)
+    return dict(stage.produce("stamps", count=turn.scaled(300, 50), gap_s=0.01))
 
 
 GIL = Measurement(
