@@ -42,6 +42,7 @@ class Operation(Generic[T]):
 
     def __init__(self) -> None:
         self.future: Future[T] = Future()
+        self.future.set_running_or_notify_cancel()  # A caller that stops waiting does not stop what was submitted.
 
     def wanted(self, session: Session) -> bool:
         return True
