@@ -16,7 +16,7 @@ from tests.worker.handlers import eventually
 from tests.worker.tree import write_module
 
 from postroad import App, current
-from postroad.errors import ConfigurationError
+from postroad.errors import ConfigurationError, ResultTimeout
 from postroad.worker.embedded import EmbeddedWorker
 
 
@@ -64,6 +64,26 @@ def test_the_lifespan_surrounds_it(tmp_path: Path) -> None:
     worker.stop(5.0)
     app.close()
     assert seen == ["open", "closed"]
+
+
+def test_a_quiet_worker_takes_nothing_until_it_resumes(tmp_path: Path) -> None:
+    app = App(f"sqlite:///{tmp_path}/embedded.db")
+
+    @app.task(name="echo")
+    def echo(number: int) -> int:
+        return number
+
+    worker = EmbeddedWorker(app, threads=1)
+    worker.start()
+    assert echo.delay(1).get(timeout=10) == 1
+    worker.quiet()
+    waiting = echo.delay(2)
+    with pytest.raises(ResultTimeout):
+        waiting.get(timeout=0.3)
+    worker.resume()
+    assert waiting.get(timeout=10) == 2
+    worker.stop(5.0)
+    app.close()
 
 
 def test_what_does_not_end_in_time_goes_back_uncounted(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from tests.worker.conftest import StartTree
 from tests.worker.handlers import eventually
 from tests.worker.tree import below, gone, kill, write_module
 
+from postroad import App
+
 Lines = Callable[[str], list[str]]
 
 
@@ -128,6 +130,47 @@ def test_a_configuration_error_is_told_once_and_ends_the_worker(
     told = [line for line in worker.log.splitlines() if words in line and "CRITICAL" in line]
     assert len(told) == 1, worker.log
     assert "place is filled again" not in worker.log
+
+
+@pytest.mark.bad_input
+def test_an_app_in_memory_is_refused(tree: StartTree, tmp_path: Path) -> None:
+    write_module(tmp_path, "forgetful", "from postroad import App\napp = App('memory://')\n@app.task\ndef t() -> None: ...")
+    worker = tree(app="forgetful:app", processes=2)
+    assert worker.wait() == 1
+    assert "memory:// is private to one process" in worker.log and "app.run()" in worker.log
+
+
+def test_the_url_that_is_given_replaces_the_apps_own(tree: StartTree, tmp_path: Path) -> None:
+    write_module(
+        tmp_path,
+        "elsewhere",
+        """
+        from postroad import App
+        app = App("sqlite:///own.db")
+
+        @app.task(name="ping", keep_result="1h")
+        def ping() -> str:
+            return "here"
+
+        @app.task(name="relay", executor="process")
+        def relay() -> str:
+            with app.send_now():
+                ping.delay()
+            return "sent"
+        """,
+    )
+    tree(app="elsewhere:app", url=f"sqlite:///{tmp_path}/given.db").ready()
+    app = App(f"sqlite:///{tmp_path}/given.db")
+
+    @app.task(name="relay")
+    def relay() -> str: ...
+
+    try:
+        assert relay.delay().get(timeout=20) == "sent"
+        eventually(lambda: app.ask(lambda driver: driver.counters())["accepted"] == 2, "both ran here")
+    finally:
+        app.close()
+    assert not (tmp_path / "own.db").exists()
 
 
 def test_a_lifespan_that_fails_is_tried_again(tree: StartTree, tmp_path: Path) -> None:

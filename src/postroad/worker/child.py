@@ -18,7 +18,7 @@ from postroad.drivers.registry import open_driver
 from postroad.errors import ConfigurationError, NotSupported, PostroadError
 from postroad.ports.driver import Seat
 from postroad.worker import setup
-from postroad.worker.control import Configure, Drain, Entered, Failed, Hello, Link, Quiet, Seated, take_descriptor_0
+from postroad.worker.control import Configure, Drain, Entered, Failed, Hello, Link, Seated, take_descriptor_0
 from postroad.worker.enginethread import LoopThread
 from postroad.worker.hosted import HostedApp, load
 from postroad.worker.options import WorkerOptions
@@ -67,9 +67,11 @@ def is_configuration(error: BaseException) -> bool:
 
 
 def failed(error: Exception) -> Failed:
+    """In the error's own words; with the traceback where it is the user's code that raised."""
     text = str(error) if isinstance(error, PostroadError) else f"{type(error).__name__}: {error}"
-    wanted = not isinstance(error, PostroadError) or error.__cause__ is not None
-    trace = "".join(traceback.format_exception(error)) if wanted else ""
+    raised = error.__cause__ if isinstance(error, AppNotImported) else error
+    wanted = raised is not None and not isinstance(raised, PostroadError)
+    trace = "".join(traceback.format_exception(raised)) if wanted else ""
     return Failed(text or type(error).__name__, is_configuration(error), trace)
 
 
@@ -143,18 +145,12 @@ class Host:
     def obey(self) -> None:
         while self.link.said:
             told = self.link.said.pop(0)
-            if isinstance(told, Quiet):
-                self.engine.loop.create_task(self.quiet())
-            elif isinstance(told, Drain):
+            if isinstance(told, Drain):
                 self.drain(told.timeout_s)
         if self.link.ended:
             self.engine.loop.remove_reader(self.link.sock)
             logger.warning("the supervisor is gone: draining")
             self.drain(self.drain_s)
-
-    async def quiet(self) -> None:
-        await self.runtime.quiet()
-        self.link.say(Entered(self.runtime.state))
 
     def drain(self, timeout_s: float) -> None:
         if not self.draining:

@@ -37,10 +37,6 @@ class Seated(msgspec.Struct, frozen=True, tag="seated"):
     slots: int
 
 
-class Quiet(msgspec.Struct, frozen=True, tag="quiet"):
-    """Take nothing more; go on with what is held."""
-
-
 class Drain(msgspec.Struct, frozen=True, tag="drain"):
     """Take nothing more, finish what runs within ``timeout_s``, give back the rest, and exit."""
 
@@ -69,11 +65,11 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     traceback: str = ""
 
 
-ToChild = Configure | Seated | Quiet | Drain
+ToChild = Configure | Seated | Drain
 ToSupervisor = Hello | Entered | Failed
 
 ENCODE = msgspec.json.Encoder().encode
-TO_CHILD: msgspec.json.Decoder[ToChild] = msgspec.json.Decoder(Configure | Seated | Quiet | Drain)
+TO_CHILD: msgspec.json.Decoder[ToChild] = msgspec.json.Decoder(Configure | Seated | Drain)
 TO_SUPERVISOR: msgspec.json.Decoder[ToSupervisor] = msgspec.json.Decoder(Hello | Entered | Failed)
 
 

@@ -72,6 +72,14 @@ class EmbeddedWorker:
             raise
         self.state = advance(self.state, "RUNNING")
 
+    def quiet(self) -> None:
+        """Take nothing more for now; what is held goes on."""
+        self.engine.submit(self.runtime.quiet()).result()
+
+    def resume(self) -> None:
+        """Take again, after `quiet`."""
+        self.engine.submit(self.runtime.resume()).result()
+
     def stop(self, timeout_s: float) -> int:
         """Finish what runs within ``timeout_s``, give back the rest uncounted. Answers how many were given back."""
         if self.state == "STOPPED":

@@ -189,6 +189,5 @@ def refuse_memory(url: str) -> None:
 def report_death(child: Offspring, delay_s: float) -> None:
     why = child.failed.error if child.failed is not None else child.how_it_died()
     facts = {"child": child.pid, "restart_in_s": round(delay_s, 3)}
-    logger.error("child %d: %s; its place is filled again in %.1f s", child.pid, why, delay_s, extra=facts)
-    if child.failed is not None and child.failed.traceback:
-        logger.error("%s", child.failed.traceback.rstrip())
+    trace = f"\n{child.failed.traceback.rstrip()}" if child.failed is not None and child.failed.traceback else ""
+    logger.error("child %d: %s; its place is filled again in %.1f s%s", child.pid, why, delay_s, trace, extra=facts)

@@ -30,6 +30,7 @@ from postroad.worker.wire import Introduction
 logger = logging.getLogger("postroad.worker")
 
 BEAT_S = 1.0
+TURN_S = 0.005
 CLOSE_TIMEOUT_S = 1.0
 LIFESPAN_EXIT_S = 10.0
 
@@ -78,10 +79,18 @@ class Runtime:
         self.state = advance(self.state, "RUNNING")
 
     async def quiet(self) -> None:
-        """Take nothing more. On the engine's loop."""
+        """Take nothing more, from the moment this returns. On the engine's loop."""
         if self.consumer is not None and self.state == "RUNNING":
             self.state = advance(self.state, "QUIET")
             await self.consumer.quiet()
+            while self.consumer.waiting_in_turn:  # one that was under way may still bring something
+                await asyncio.sleep(TURN_S)
+
+    async def resume(self) -> None:
+        """Take again. On the engine's loop."""
+        if self.consumer is not None and self.state == "QUIET":
+            self.state = advance(self.state, "RUNNING")
+            await self.consumer.resume()
 
     async def drain(self, timeout_s: float) -> int:
         """Finish what runs, give back the rest. On the engine's loop. Answers how many were given back."""

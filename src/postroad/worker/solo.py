@@ -9,11 +9,14 @@ import asyncio
 import os
 import sys
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from queue import SimpleQueue
 from typing import Any
 
 from postroad.core.delivery import Delivery
 from postroad.core.outcome import Settlement
+from postroad.drivers.registry import open_driver
 from postroad.engine.handler import Job
 from postroad.engine.pipeline import Pipeline
 from postroad.errors import ConfigurationError
@@ -57,12 +60,23 @@ def listen(wire: Wire) -> SimpleQueue[Delivery]:
 
 async def serve(wire: Wire, introduction: Introduction, work: SimpleQueue[Delivery]) -> None:
     app = load(introduction.options)
-    async with app.open_resources() as state:
+    async with at_the_workers_url(app, introduction.options.url), app.open_resources() as state:
         pipeline = Pipeline(introduction.worker, state, lambda id, value: wire.send(Progress(id, value)))
         while True:
             delivery = work.get()  # nothing else runs on this loop between two messages
             settlement = await run(app, pipeline, delivery)
             wire.send(Reply(settlement.outcome, settlement.sends, settlement.writes))
+
+
+@asynccontextmanager
+async def at_the_workers_url(app: HostedApp, url: str | None) -> AsyncIterator[None]:
+    """What handlers send at once goes where the worker takes from, also when that is not the app's own engine."""
+    if url is None:
+        yield
+        return
+    async with open_driver(url) as driver:
+        with app.attach(driver):
+            yield
 
 
 async def run(app: HostedApp, pipeline: Pipeline, delivery: Delivery) -> Settlement:

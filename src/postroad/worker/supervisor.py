@@ -126,12 +126,11 @@ class Supervisor:
         if self.nursery.misconfigured:
             first = self.nursery.misconfigured[0]
             self.nursery.misconfigured.clear()
-            if first.traceback:
-                logger.error("%s", first.traceback.rstrip())
+            trace = f"\n{first.traceback.rstrip()}" if first.traceback else ""
             if self.sources is None:
-                self.fail(first.error)
+                self.fail(first.error + trace)
             else:
-                logger.error("%s Waiting for a change of the source.", first.error)
+                logger.error("%s. Waiting for a change of the source.%s", first.error.rstrip("."), trace)
 
     def fail(self, error: str) -> None:
         """Once: what it was, and the end of the worker."""
