@@ -23,6 +23,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--drain", type=flags.duration, metavar="DURATION", help="how long SIGTERM lets tasks finish (30s)"
     )
+    parser.add_argument(
+        "--stall-limit", type=flags.duration, metavar="DURATION", help="replace a child that shows no life for so long (10m)"
+    )
     parser.add_argument("--max-tasks-per-child", type=flags.count, metavar="N", help="replace a child after N tasks")
     parser.add_argument("--max-memory-per-child", type=size, metavar="SIZE", help="replace a child above SIZE, as 500M")
     parser.add_argument("--reload", action="store_true", help="start the children again when source files change")
@@ -58,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
         concurrency=settings.number(options.concurrency, "concurrency", 100),
         prefetch=settings.number(options.prefetch, "prefetch", 1000),
         drain_s=30.0 if options.drain is None else options.drain,
+        stall_limit_s=600.0 if options.stall_limit is None else options.stall_limit,
         max_tasks_per_child=options.max_tasks_per_child,
         max_memory_per_child=options.max_memory_per_child,
         reload=options.reload,
