@@ -24,7 +24,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--drain", type=flags.duration, metavar="DURATION", help="how long SIGTERM lets tasks finish (30s)"
     )
     parser.add_argument(
-        "--stall-limit", type=flags.duration, metavar="DURATION", help="replace a child that shows no life for so long (10m)"
+        "--stall-limit",
+        type=flags.duration,
+        metavar="DURATION",
+        help="replace a child that shows no life for so long (10m)",
     )
     parser.add_argument("--max-tasks-per-child", type=flags.count, metavar="N", help="replace a child after N tasks")
     parser.add_argument("--max-memory-per-child", type=size, metavar="SIZE", help="replace a child above SIZE, as 500M")

@@ -38,9 +38,12 @@ class Bar:
         self.write(f"\r\x1b[K{words}\n" if self.open else f"{words}\n")
         self.open = False
 
-    def close(self) -> None:
-        if self.open:
-            self.write("\n")
+    def close(self, words: str) -> None:
+        """The last picture: all is done."""
+        if self.redraws:
+            self.write(f"\r\x1b[K{drawn(1.0)} {words}\n")
+        else:
+            self.write(f"{drawn(1.0)} {words}\n")
         self.open = False
 
     def write(self, text: str) -> None:

@@ -73,7 +73,7 @@ class Conductor:
             kill = self.kill(letters_before)
             self.until_done(letters_before)
             seconds = time.monotonic() - started_at
-            self.bar.close()
+            self.bar.close(f"{self.expected:,} files")
             self.tree.end()
         finally:
             self.tree.kill()
