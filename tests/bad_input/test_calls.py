@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,20 +28,24 @@ from postroad.errors import (
 
 pytestmark = pytest.mark.bad_input
 
+Refused = tuple[Callable[[], object], str]
+"""What must be refused, and words of the refusal."""
+
 
 def test_arguments_that_do_not_fit(app: App, file: Path) -> None:
     @app.task(name="shop.resize")
     def resize(path: str, width: int = 100) -> None: ...
 
     sent: Any = resize
-    for wrong, words in [
+    calls: list[Refused] = [
         (lambda: sent.delay(), "missing a required argument: 'path'"),
         (lambda: sent.delay("cat.png", 320, 200), "too many positional arguments"),
         (lambda: sent.delay("cat.png", hight=3), "unexpected keyword argument 'hight'"),
         (lambda: sent.delay("cat.png", "wide"), "'width'"),
         (lambda: sent.options(countdown=5).delay(path=5), "'path'"),
         (lambda: app.send_many([sent.s("cat.png"), sent.s("cat.png", width=None)]), "'width'"),
-    ]:
+    ]
+    for wrong, words in calls:
         with pytest.raises(ArgumentsDoNotFit) as refused:
             wrong()
         assert isinstance(refused.value, TypeError)
@@ -64,6 +70,8 @@ def test_unserialisable_argument(app: App, file: Path) -> None:
         ([[float, "x"]], "[0][0]", "builtins.type"),
         ({"text": "\ud800"}, "['text']", "builtins.str"),
         ([1, {(1, 2): 3}], "[1]", "builtins.dict"),
+        ({"prices": [1.5, None, math.nan]}, "['prices'][2]", "JSON has no NaN and no infinity"),
+        (Order([-math.inf]), ".lines[0]", "builtins.float"),
     ]:
         with pytest.raises(Unserialisable) as refused:
             book.delay(value)
@@ -76,6 +84,8 @@ def test_unserialisable_argument(app: App, file: Path) -> None:
     with pytest.raises(Unserialisable):
         book.delay(circle)
     assert not file.exists() or depth(app) == 0
+    book.delay(None, note=[None, 1.5])
+    assert depth(app) == 1
 
 
 ON_THE_LOOP = """
@@ -119,7 +129,7 @@ def test_sync_verb_on_the_loop(app: App, tmp_path: Path) -> None:
         return a + b
 
     async def on_the_loop() -> None:
-        for verb, line in [
+        calls: list[Refused] = [
             (lambda: add.delay(1, 2), "await add.adelay(...)"),
             (lambda: app.send_many([add.s(1, 2)]), "await app.asend_many(...)"),
             (lambda: app.result("x").get(), "await result.aget()"),
@@ -127,7 +137,8 @@ def test_sync_verb_on_the_loop(app: App, tmp_path: Path) -> None:
             (lambda: app.result("x").revoke(), "await result.arevoke()"),
             (lambda: app.wait_all([app.result("x")]), "await app.await_all(...)"),
             (lambda: app.close(), "await app.aclose()"),
-        ]:
+        ]
+        for verb, line in calls:
             with pytest.raises(BlockingCallOnLoop) as refused:
                 verb()
             says(refused.value, "this thread runs an event loop", f"Write: {line}")
@@ -216,8 +227,9 @@ def test_bind_true(app: App, file: Path) -> None:
     task: Any = app.task
     with pytest.raises(ConfigurationError) as refused:
 
-        @task(bind=True, max_retries=3)
         def resize(self: Any, path: str) -> None: ...
+
+        task(bind=True, max_retries=3)(resize)
 
     says(refused.value, "bind=", "from postroad import current", "self.request.id is current.task.id", "raise RetryLater(after=30)")
     assert not app.tasks

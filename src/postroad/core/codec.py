@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -41,6 +42,8 @@ def encode(value: Any, what: str, size_max_bytes: int = BODY_BYTES_MAX) -> bytes
         body = ENCODER.encode(value)
     except (TypeError, ValueError, RecursionError, OverflowError, UnicodeEncodeError) as error:
         raise unserialisable(value, what, error) from error
+    if b"null" in body and has_not_finite(value):
+        raise unserialisable(value, what, ValueError("JSON has no NaN and no infinity"))
     if len(body) > size_max_bytes:
         raise TooLarge(
             f"{what} has {len(body):,} bytes, over the limit of {size_max_bytes:,}: store it elsewhere and send a reference."
@@ -93,10 +96,25 @@ def parts(value: Any) -> list[tuple[str, Any]]:
 
 def encodes(value: Any) -> bool:
     try:
-        ENCODER.encode(value)
+        body = ENCODER.encode(value)
     except Exception:
         return False
-    return True
+    return b"null" not in body or not has_not_finite(value)
+
+
+def has_not_finite(value: Any) -> bool:
+    """Whether a NaN or an infinity is in it, which the encoder would write as null: another value, without a word."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return any(map(has_not_finite, inside(value)))
+
+
+def inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    if isinstance(value, list | tuple | set | frozenset):
+        return value
+    return [part for _step, part in parts(value)]
 
 
 def checked_headers(headers: Mapping[Any, Any]) -> dict[str, str]:

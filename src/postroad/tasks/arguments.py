@@ -94,7 +94,7 @@ class Arguments:
             _args, raws = self.fast(body)
         except Exception:
             return self.encode_slowly(bound, size_max_bytes)
-        if raws or len(body) > size_max_bytes:
+        if raws or len(body) > size_max_bytes or (b"null" in body and codec.has_not_finite(bound)):
             return self.encode_slowly(bound, size_max_bytes)
         return body
 
