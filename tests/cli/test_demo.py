@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.cli.terminal import Terminal
+from tests.cli.terminal import Terminal, until
 
 from postroad.cli.demo import sources
+from postroad.observe import processes
 
 FOLDERS, FILES = 6, 20
 PYTHON = '"""Words."""\nimport os, sys\nfrom json import dumps\n\nclass Cat:\n    def meow(self):\n        import re\n        return re\n'
@@ -126,3 +128,14 @@ def test_what_does_not_decode(data: bytes) -> None:
 def test_every_source_file_once_and_no_links(root: Path) -> None:
     found = list(sources.source_files(root))
     assert len(found) == len(set(found)) == FOLDERS * FILES + len(UNDECODABLE) + 1
+
+
+def test_ctrl_c_ends_the_worker_too(root: Path, terminal: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "demo.db"
+    with terminal.started("demo", root, "--url", f"sqlite:///{file}") as process:
+        until(lambda: file.exists() and len(processes.tree(process.pid)) >= 4)
+        family = processes.tree(process.pid)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    until(lambda: all(processes.state(pid) == "gone" for pid in family))

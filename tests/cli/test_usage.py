@@ -144,6 +144,12 @@ def test_a_wrong_setting_is_named(terminal: Terminal, module: str) -> None:
     assert "POSTROAD_PROCESSES" in said.err and "'many'" in said.err
 
 
+def test_a_terminal_that_cannot_show_a_character_gets_the_rest(shop: Shop, terminal: Terminal) -> None:
+    shop.resize.options(key="\u732b").delay("cat.png")
+    id = terminal.run("tasks", "-o", "json").json[0]["id"]
+    assert "\\u732b" in terminal.run("tasks", "show", id, PYTHONIOENCODING="ascii").expect(0).out
+
+
 def test_a_reader_that_leaves_is_no_error() -> None:
     command = " ".join([sys.executable, "-m", "postroad", "--help"])
     done = subprocess.run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ exit codes: 0 ok, 1 failed, 2 usage, 3 partial, 5 not found, 6 engine unreachabl
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; answers its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character still gets the rest
     try:
         code = run(words)
         sys.stdout.flush()

@@ -90,7 +90,7 @@ class Inspection:
         return [views.of_located(found) for found in await self.engine.locate(ids)] if ids else []
 
     async def scheduled(self, limit: int = 100) -> list[TaskView]:
-        """Tasks that wait for their time (countdown, eta or a retry), the soonest first."""
+        """Tasks that wait for their time (countdown, eta or a retry), the soonest first; of the newest 10,000 messages."""
         found = await self.engine.list_messages(None, LOCATED_MAX)
         delayed = sorted((item for item in found if item.place == "delayed"), key=due_at)
         return [views.of_located(item) for item in delayed[:limit]]
@@ -100,7 +100,7 @@ class Inspection:
         return [views.of_located(found) for found in await self.engine.list_messages(queue, limit)]
 
     async def tasks(self, which: TaskFilter | None = None, limit: int = 100) -> list[TaskView]:
-        """Waiting, running and ended tasks together, newest first."""
+        """Waiting, running and ended tasks together, newest first; of what waits, the newest 10,000 are looked at."""
         which = which or TaskFilter()
         found = {view.id: view for view in reversed(await self.candidates(which, limit))}
         chosen = sorted(found.values(), key=lambda view: (view.queued_at or 0.0, view.id), reverse=True)
