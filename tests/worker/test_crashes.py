@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -41,15 +42,18 @@ def test_poison_is_convicted_and_its_neighbours_are_not(jobs: Any, tree: StartTr
 
 TRIES = 3
 LAST_DONE_S = 3.0
+BUSY_MACHINE = 2.0
 
 
 def test_kill_9_of_the_tree_and_a_restart(jobs: Any, tree: StartTree, lines: Lines) -> None:
-    """Within the time in one of three tries: the machine may be busy with something else meanwhile."""
-    took_s = []
-    while len(took_s) < TRIES and min(took_s, default=LAST_DONE_S + 1) > LAST_DONE_S:
+    """In one of three tries within the time, or twice of it while the machine has as much again to do for others."""
+    busy = os.getloadavg()[0] > BUSY_MACHINE * (os.cpu_count() or 1)
+    limit_s = LAST_DONE_S * (2 if busy else 1)
+    took_s: list[float] = []
+    while len(took_s) < TRIES and (not took_s or took_s[-1] > limit_s):
         took_s.append(killed_and_restarted(jobs, tree, lines))
     print(f"\nall done {', '.join(f'{one:.2f}' for one in took_s)} s after the restart")
-    assert took_s[-1] <= LAST_DONE_S
+    assert took_s[-1] <= limit_s
     assert letters(jobs) == []
 
 
