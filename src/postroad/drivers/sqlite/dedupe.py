@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -30,51 +29,59 @@ AND id IN (SELECT m.id FROM json_each(?1) e JOIN message m ON m.seq = CAST(e.key
 NUMBERS = msgspec.json.Decoder(list[int])
 OWNERS = msgspec.json.Decoder(list[tuple[int, str]])
 
+InboxKey = tuple[int, str]
+
 
 def first_ones(
     session: Session, sends: Sequence[Send], taken: list[int], answers: list[Receipt | Refused | None]
 ) -> list[int]:
-    """Those of ``taken`` that are no repeats; the repeats are answered with the id of the first."""
-    repeats = seen_before(session, sends, taken) | key_taken(session, sends, taken)
-    for index, owner in repeats.items():
-        answers[index] = Receipt(sends[index].message.id, duplicate_of=owner)
-    if repeats:
-        session.bump("duplicates", len(repeats))
-    kept = [index for index in taken if index not in repeats]
+    """Those of ``taken`` that are no repeats, in order; the repeats are answered with the id of the first."""
+    batch = [sends[index] for index in taken]
+    seen, owners = seen_before(session, batch), key_owners(session, batch)
+    kept: list[int] = []
+    for index, send in zip(taken, batch, strict=True):
+        first = repeat_of(session, send, seen, owners)
+        if first is None:
+            kept.append(index)
+        else:
+            answers[index] = Receipt(send.message.id, duplicate_of=first)
+    if len(kept) < len(taken):
+        session.bump("duplicates", len(taken) - len(kept))
     remember(session, [sends[index] for index in kept])
     return kept
 
 
-def seen_before(session: Session, sends: Sequence[Send], taken: list[int]) -> dict[int, str]:
-    flagged = [index for index in taken if sends[index].message.dedupe]
-    pairs = [(session.numbers[sends[index].to.routing_key], sends[index].message.id) for index in flagged]
-    found = NUMBERS.decode(session.value(SEEN, (as_json(pairs), session.clock()))) if pairs else []
-    repeats = {flagged[position]: pairs[position][1] for position in found}
-    return repeats | repeated_inside(flagged, pairs)
+def repeat_of(session: Session, send: Send, seen: set[InboxKey], owners: dict[str, str]) -> str | None:
+    """The id it repeats; None for a first one, which those after it in the batch may repeat."""
+    message = send.message
+    key = inbox_key(session, send)
+    if message.dedupe and key in seen:
+        return message.id
+    if message.unique is not None and message.unique.key in owners:
+        return owners[message.unique.key]
+    if message.dedupe:
+        seen.add(key)
+    if message.unique is not None:
+        owners[message.unique.key] = message.id
+    return None
 
 
-def repeated_inside(flagged: list[int], pairs: Sequence[tuple[Any, str]]) -> dict[int, str]:
-    """Second ones of one and the same batch."""
-    first: set[Any] = set()
-    repeats: dict[int, str] = {}
-    for index, pair in zip(flagged, pairs, strict=True):
-        if pair in first:
-            repeats[index] = pair[1]
-        first.add(pair)
-    return repeats
+def inbox_key(session: Session, send: Send) -> InboxKey:
+    return session.numbers[send.to.routing_key], send.message.id
 
 
-def key_taken(session: Session, sends: Sequence[Send], taken: list[int]) -> dict[int, str]:
-    uniques = [(index, unique) for index in taken if (unique := sends[index].message.unique) is not None]
-    keys = [unique.key for _index, unique in uniques]
+def seen_before(session: Session, batch: Sequence[Send]) -> set[InboxKey]:
+    """Of the messages whose sender chose the id, those that came in an earlier batch."""
+    keys = [inbox_key(session, send) for send in batch if send.message.dedupe]
+    found = NUMBERS.decode(session.value(SEEN, (as_json(keys), session.clock()))) if keys else []
+    return {keys[position] for position in found}
+
+
+def key_owners(session: Session, batch: Sequence[Send]) -> dict[str, str]:
+    """Of the unique keys wanted here, those that are taken, with the id that has them."""
+    keys = [send.message.unique.key for send in batch if send.message.unique is not None]
     found = OWNERS.decode(session.value(TAKEN, (as_json(keys), session.clock()))) if keys else []
-    owners = {keys[position]: owner for position, owner in found}
-    repeats: dict[int, str] = {}
-    for index, unique in uniques:
-        if unique.key in owners:
-            repeats[index] = owners[unique.key]
-        owners.setdefault(unique.key, sends[index].message.id)
-    return repeats
+    return {keys[position]: owner for position, owner in found}
 
 
 def remember(session: Session, sends: Sequence[Send]) -> None:

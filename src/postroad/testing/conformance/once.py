@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import msgspec
+
 from postroad.core.message import Message, Receipt, Unique
 from postroad.core.outcome import Reject, Release
 from postroad.testing.conformance.check import promise
@@ -182,3 +184,16 @@ async def a_unique_key_stays_taken_when_its_holder_dies(engine: Engine) -> None:
         assert await original(desk, unique()) == first.id
         await desk.end(await desk.take_one())
         assert await original(desk, unique()) is None
+
+
+@check()
+async def a_repeat_takes_no_key_from_those_after_it(engine: Engine) -> None:
+    """A message that is not taken, for its id was sent before, does not own its key either."""
+    async with sit(engine) as desk:
+        sent = message(b"1", dedupe=True)
+        await desk.send(sent)
+        await desk.end(await desk.take_one())
+        again = msgspec.structs.replace(sent, unique=Unique("k"))
+        answers = await desk.send(again, unique("k", b"2"))
+        assert [getattr(answer, "duplicate_of", "?") for answer in answers] == [sent.id, None]
+        assert bodies(await desk.take(1)) == [2]
