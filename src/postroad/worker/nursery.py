@@ -72,8 +72,13 @@ class Nursery:
                 self.ever_ran.add(child.number)
 
     def seat(self, child: Offspring) -> None:
+        """What the engine cannot do now, as on a full disk, is tried again in the next turn."""
         assert self.keeper is not None
-        seat = self.keeper.reserve(self.room.slots)
+        try:
+            seat = self.keeper.reserve(self.room.slots)
+        except EngineError as error:
+            logger.warning("child %d cannot be seated yet: %s", child.pid, error, extra={"child": child.pid})
+            return
         child.seat_at(seat, Vitals(self.room.coroutine_slots, time.monotonic()))
 
     async def open_engine(self, url: str) -> None:
