@@ -189,8 +189,7 @@ def step_lanes(session: Session, ended: Sequence[Settlement], released: Sequence
     left = [s.delivery for s in ended if s.delivery.message.key is not None] + aside
     if not left:
         return
-    numbers = session.numbers
-    lanes.leave(session, {(numbers[d.source], d.message.key) for d in left if d.message.key is not None})
+    lanes.leave(session, {(session.queue_number(d.source), d.message.key) for d in left if d.message.key is not None})
     stepping = {delivery.receipt for delivery in aside}
     again = [s.delivery.receipt[1] for s in released if s.delivery.receipt in stepping and is_immediate(s.outcome)]
     if again:

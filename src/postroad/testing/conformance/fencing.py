@@ -133,3 +133,14 @@ async def a_stale_receipt_beside_the_fresh_one_does_not_hide_it(engine: Engine) 
             failures = await again.settle(settlement(fresh), settlement(held[0]))
             assert [(each.settlement.delivery.receipt, each.kind) for each in failures] == [(held[0].receipt, "lost")]
         await desk.empty()
+
+
+@check("lanes", "looking")
+async def one_stale_settlement_does_not_hold_up_a_lane(engine: Engine) -> None:
+    async with sit(engine) as desk:
+        await desk.send(message(b"0"), *numbered(3, key="a")[1:])
+        stale, keyed = await desk.take(2)
+        await desk.end(stale)
+        failures = await desk.settle(settlement(stale), settlement(keyed))
+        assert [(failure.settlement.delivery, failure.kind) for failure in failures] == [(stale, "lost")]
+        assert bodies(await desk.take(1)) == [2]
