@@ -18,10 +18,10 @@ SELECT q.name, (SELECT count(*) FROM ready r WHERE r.queue = q.id) + (SELECT cou
          + (SELECT count(*) FROM suspect s WHERE s.queue = q.id),
        (SELECT count(*) FROM leased l WHERE l.queue = q.id), (SELECT count(*) FROM dead d WHERE d.queue = q.id),
        (SELECT min(m.head ->> 1) FROM json_each('[0,1,2,3,4,5,6,7,8,9]') p JOIN message m ON m.seq =
-         (SELECT r.seq FROM ready r WHERE r.queue = q.id AND r.rank = p.value ORDER BY r.seq LIMIT 1)), q.id
-FROM queue q ORDER BY q.name
+         (SELECT r.seq FROM ready r WHERE r.queue = q.id AND r.rank = p.value ORDER BY r.seq LIMIT 1)),
+       coalesce(d.delayed, 0)
+FROM queue q LEFT JOIN (SELECT queue, count(*) AS delayed FROM due GROUP BY queue) d ON d.queue = q.id ORDER BY q.name
 """
-DELAYED = "SELECT queue, count(*) FROM due GROUP BY queue"
 
 PLACE = """
 CASE WHEN l.seq IS NOT NULL THEN '"held"' WHEN d.seq IS NOT NULL THEN '"delayed"' ELSE '"ready"' END
@@ -78,12 +78,11 @@ IDS = msgspec.json.Decoder(tuple[str, ...])
 
 
 def depths(session: Session) -> list[QueueDepth]:
-    delayed: dict[int, int] = dict(session.rows(DELAYED))
+    """In one statement, so of one instant: a message that moves meanwhile is in one place, never in none."""
     now = session.clock()
-    rows = session.rows(DEPTHS)
     return [
-        QueueDepth(name, ready, delayed.get(number, 0), held, dead, None if oldest is None else max(0.0, now - oldest))
-        for name, ready, held, dead, oldest, number in rows
+        QueueDepth(name, ready, delayed, held, dead, None if oldest is None else max(0.0, now - oldest))
+        for name, ready, held, dead, oldest, delayed in session.rows(DEPTHS)
     ]
 
 
