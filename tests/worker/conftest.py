@@ -97,6 +97,16 @@ def fork_and_return() -> int:
     return -1
 
 @app.task
+def terminate_a_copy() -> int:
+    """As multiprocessing's terminate() does."""
+    copy = os.fork()
+    if copy == 0:
+        time.sleep(60)
+        os._exit(0)
+    os.kill(copy, signal.SIGTERM)
+    return os.waitpid(copy, 0)[1]
+
+@app.task
 def leave_a_grandchild() -> int:
     """A forked copy that outlives its parent for a while."""
     copy = os.fork()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -114,6 +115,16 @@ def test_a_copy_that_returns_from_the_handler_ends_quietly(jobs: Any, tree: Star
     tree(threads=2).ready()
     assert jobs.fork_and_return.delay().get(timeout=15) == 0
     assert jobs.add.delay(1, 1).get(timeout=10) == 2
+
+
+@pytest.mark.bad_input
+def test_a_copy_that_is_terminated_takes_the_signal_alone(jobs: Any, tree: StartTree) -> None:
+    worker = tree(threads=2).ready()
+    before = worker.children()
+    assert jobs.terminate_a_copy.delay().get(timeout=15) == signal.SIGTERM
+    assert jobs.add.delay(1, 1).get(timeout=10) == 2
+    assert worker.children() == before
+    assert "drained" not in worker.log
 
 
 def test_subprocesses_of_handlers_inherit_no_seat_and_no_socket(jobs: Any, tree: StartTree) -> None:

@@ -83,7 +83,7 @@ class Runtime:
         if self.consumer is not None and self.state == "RUNNING":
             self.state = advance(self.state, "QUIET")
             await self.consumer.quiet()
-            while self.consumer.waiting_in_turn:  # one that was under way may still bring something
+            while self.consumer.waiting_in_turn:  # noqa: ASYNC110  one that was under way may still bring something
                 await asyncio.sleep(TURN_S)
 
     async def resume(self) -> None:

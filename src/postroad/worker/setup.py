@@ -9,6 +9,7 @@ import signal
 import sys
 from types import FrameType
 
+from postroad.worker.copysignals import give_copies_plain_signals
 from postroad.worker.options import WorkerOptions
 
 SWITCH_INTERVAL_S = 0.0005
@@ -22,6 +23,7 @@ def prepare_process(options: WorkerOptions) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     set_up_logging(options)
     signal.signal(signal.SIGINT, left_to_supervisor)
+    give_copies_plain_signals()
 
 
 def set_up_logging(options: WorkerOptions) -> None:
