@@ -84,8 +84,9 @@ async def unknown_names(inspection: Inspection) -> list[Finding]:
 
 async def dead(inspection: Inspection, queues: list[QueueDepth]) -> Finding:
     count = sum(queue.dead for queue in queues)
-    if not count:
+    groups = await inspection.dead_letter_groups() if count else []
+    if not groups:
         return Finding(OK, "dead letters", "none")
-    largest = (await inspection.dead_letter_groups())[0]
+    largest = groups[0]
     said = f"{several(count, 'letter')}, most of them ({largest.count:,}) of {largest.task or largest.source}: {largest.reason}"
     return Finding(NOTE, "dead letters", said, "", "postroad dead-letters --group; then redrive or purge")
