@@ -80,7 +80,7 @@ def mounting() -> tuple[str, ...] | None:
     """The wrapper in which a program may mount file systems that nobody else sees; None where the system forbids it."""
     for wrapper in (("unshare", "-m"), ("unshare", "-rm")):
         try:
-            done = subprocess.run([*wrapper, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
+            done = subprocess.run([*wrapper, "mount", "-t", "tmpfs", "none", "/tmp"], capture_output=True, check=False)
         except FileNotFoundError:
             return None
         if done.returncode == 0:

@@ -166,6 +166,7 @@ def test_handler_raising_system_exit_keyboard_interrupt_memory_error(tmp_path: P
             with pytest.raises((TaskFailed, MemoryError)) as failed:
                 sent.get(timeout=10)
             assert how in f"{type(failed.value).__name__} {failed.value}"
+            assert states(jobs.app, sent) == ["FAILED"]
             (letter,) = letters(jobs.app, id=sent.id)
             says(f"{letter.error_type} {letter.reason}", how)
             assert letter.crashes == 0, "no crash: the worker lives"

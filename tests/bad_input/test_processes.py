@@ -316,7 +316,7 @@ def test_hanging_c_call(tmp_path: Path, tree: Trees) -> None:
     assert [result.get(timeout=15) for result in neighbours] == list(range(1, 51))
     with pytest.raises(TaskDead) as dead:
         hanging.get(timeout=10)
-    says(dead.value, "shop" if "shop" in str(dead.value) else "hangs.hang", "process died", "max_deliveries=1")
+    says(dead.value, "hangs.hang", "process died", "max_deliveries=1")
     assert gone(child)
     says(worker.log, f"child {child} stalled", "holds the GIL", "in hang")
     (letter,) = letters(jobs.app)
@@ -326,7 +326,7 @@ def test_hanging_c_call(tmp_path: Path, tree: Trees) -> None:
 
 
 STOPS = """
-import os
+import os, time
 from pathlib import Path
 from postroad import App, current
 app = App("sqlite:///app.db")
@@ -336,7 +336,7 @@ def wait_for(name: str) -> int:
     with open("ran", "a") as file:
         file.write(f"{current.task.id} {os.getpid()}\\n")
     while not Path(name).exists():
-        os.sched_yield()
+        time.sleep(0.01)
     return os.getpid()
 
 @app.task

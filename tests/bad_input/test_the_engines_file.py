@@ -21,6 +21,7 @@ from tests.bad_input.support import (
     says,
     taken,
     waiting,
+    written,
 )
 
 from postroad.drivers.registry import open_driver
@@ -214,9 +215,51 @@ print(json.dumps({
 """
 
 
+HOLDS = """
+import time
+from pathlib import Path
+from postroad import App
+app = App("sqlite:///disk/app.db")
+
+@app.task
+def hold(name: str) -> str:
+    Path("began").touch()
+    while not Path(name).exists():
+        time.sleep(0.01)
+    return name
+"""
+
+WORKER_ON_A_FULL_DISK = """
+import json, signal, sys
+from pathlib import Path
+sys.path.insert(0, "")
+from holds import app, hold
+from tests.bad_input.support import small_disk, until
+from tests.worker.tree import Tree, kill
+
+disk = small_disk(Path("disk"), "mount")
+tree = Tree(Path.cwd(), app="holds:app", threads=2).ready()
+try:
+    held = hold.delay("go on")
+    until(Path("began").exists, "running")
+    disk.fill()
+    kill(tree.children()[0])
+    until(lambda: "cannot be seated yet" in tree.log, "a new child waits for room")
+    Path("go on").touch()
+    disk.free()
+    value = held.get(timeout=10)
+    tree.signal(signal.SIGTERM)
+    print(json.dumps([value, tree.wait(), tree.log]))
+finally:
+    tree.stop()
+"""
+
+
 def test_full_disk(tmp_path: Path) -> None:
     way = mounting()
-    seen = python(FULL_DISK, tmp_path, "mount" if way else "vfs", within=way or ())
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    seen = python(FULL_DISK, disk, "mount" if way else "files", within=way or ())
     says(seen["words"], "app.db", "the disk is full", "Nothing of this operation was kept", "free space and repeat it")
     says("\n".join(seen["said"]), "settlements, which are kept and tried again", "the disk is full")
     assert seen["states"] == ["PENDING"]
@@ -226,6 +269,12 @@ def test_full_disk(tmp_path: Path) -> None:
     for code, words in seen["elsewhere"]:
         assert code >= 0, f"a process died of the full disk: signal {-code}"
         assert code == 0 or "the disk is full" in words, words
+
+    if way:
+        written(tmp_path / "holds.py", HOLDS)
+        value, exit_code, log = python(WORKER_ON_A_FULL_DISK, within=way, cwd=tmp_path)
+        assert (value, exit_code) == ("go on", 0), "what the dead child held is done when there is room"
+        says(log, "what a dead child held cannot be given back yet", "the disk is full")
 
 
 def test_corrupt_page(tmp_path: Path) -> None:
