@@ -15,19 +15,23 @@ from postroad.errors import BlockingCallOnLoop, Closed, UsageError
 T = TypeVar("T")
 
 STOP_TIMEOUT_S = 5.0
+LEFT_TO_PARENTS: list[asyncio.AbstractEventLoop | None] = []
 
 
 class Portal:
     """Started by its first use, made anew after a fork, closed when the interpreter exits."""
+
+    loop: asyncio.AbstractEventLoop | None = None
 
     def __init__(self) -> None:
         self.after_fork()
         on_fork(self)
 
     def after_fork(self) -> None:
-        """The thread did not come along."""
+        """The thread did not come along; the loop is kept, unused, so that nothing of the parent's is closed."""
+        LEFT_TO_PARENTS.append(self.loop)
         self.lock = threading.Lock()
-        self.loop: asyncio.AbstractEventLoop | None = None
+        self.loop = None
         self.thread: threading.Thread | None = None
         self.finished = False
 

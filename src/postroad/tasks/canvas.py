@@ -26,11 +26,11 @@ class Group(Generic[R_co]):
         self.members = list(members)
 
     def delay(self) -> Result[list[R_co]]:
-        """Not built yet: use app.send_many."""
+        """Not built yet: send the members by themselves, with app.send_many."""
         refuse("group")
 
     async def adelay(self) -> Result[list[R_co]]:
-        """Not built yet: use app.asend_many."""
+        """Not built yet: send the members by themselves, with app.send_many."""
         refuse("group")
 
 

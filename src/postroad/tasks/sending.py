@@ -55,7 +55,7 @@ class Envelope:
     def __init__(self, name: str, arguments: Arguments, policy: Policy, sending: Sending, zone: tzinfo, size_max_bytes: int) -> None:
         self.arguments = arguments
         self.size_max_bytes = size_max_bytes
-        self.address = Address(valid_name(sending.queue or policy.queue))
+        self.address = Address(policy.queue if sending.queue is None else valid_name(sending.queue))
         self.headers = {**user_headers(sending.headers), TASK_HEADER: name}
         self.priority = policy.priority if sending.priority is None else checked_priority(sending.priority)
         self.key = fixed_key(sending.key) if sending.key is not None else key_function(policy.key, arguments)

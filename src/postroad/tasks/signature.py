@@ -31,7 +31,7 @@ class Signature(Generic[R_co]):
 
     async def adelay(self) -> Result[R_co]:
         """Send it. Durable when this returns; inside a handler, it leaves with the handler's outcome."""
-        return await self.task.adispatch(self.bound)
+        return await self.task.dispatch_async(self.bound)
 
     def on_error(self, handler: Signature[Any] | Step[Any, Any]) -> Signature[R_co]:
         """The same call; ``handler`` runs with its error when it fails for good. Not built yet."""

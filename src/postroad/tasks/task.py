@@ -61,7 +61,7 @@ class Task(Generic[P, R_co, C_co]):
 
         Raises ArgumentsDoNotFit, Unserialisable, TooLarge, QueueFull, Unroutable.
         """
-        return await self.adispatch(self.definition.arguments.bind(args, kwargs))
+        return await self.dispatch_async(self.definition.arguments.bind(args, kwargs))
 
     def options(
         self,
@@ -136,7 +136,7 @@ class Task(Generic[P, R_co, C_co]):
         receipts = route.outbound.send([send], self.verb, self.line, self.sending.send_now)
         return result_of(receipts[0], route, self.definition)
 
-    async def adispatch(self, bound: Bound) -> Result[R_co]:
+    async def dispatch_async(self, bound: Bound) -> Result[R_co]:
         """`dispatch`, awaited."""
         send, owner = self.outgoing(bound)
         route = owner.route

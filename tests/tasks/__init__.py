@@ -1,0 +1,1 @@
+"""Tasks without a broker: declared, called, encoded, decoded, asked for."""
