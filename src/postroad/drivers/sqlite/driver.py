@@ -80,7 +80,10 @@ class SqliteDriver:
     # Opening and closing
 
     async def __aenter__(self) -> Self:
-        await asyncio.to_thread(self.open)
+        try:
+            await asyncio.to_thread(self.open)
+        except RuntimeError:  # the interpreter is exiting: its pools take nothing more, a last thread may still send
+            self.open()
         return self
 
     async def __aexit__(
