@@ -29,7 +29,8 @@ from postroad.worker.wire import Introduction
 
 logger = logging.getLogger("postroad.worker")
 
-BEAT_S = 1.0
+BEAT_MAX_S = 5.0
+BEATS_A_LIMIT = 4
 TURN_S = 0.005
 CLOSE_TIMEOUT_S = 1.0
 LIFESPAN_EXIT_S = 10.0
@@ -156,14 +157,15 @@ class Runtime:
         return {kind: made[kind] for kind in used}
 
     def beat(self) -> None:
-        """Once a second: this loop lives; and so does the user's, when it has coroutines to run."""
+        """Every few seconds: this loop lives; and so does the user's, when it has coroutines to run."""
         if self.state == "STOPPED" or self.consumer is None:
             return
         self.slots.beat_engine_loop(self.consumer.progress)
         if self.coroutines.busy and not self.user_loop_asked:
             self.user_loop_asked = True
             self.user_loop.call_soon_threadsafe(self.beat_back)
-        self.engine.loop.call_later(BEAT_S, self.beat)
+        limit_s = min(self.options.stall_limit_s, self.options.progress_limit_s)
+        self.engine.loop.call_later(min(BEAT_MAX_S, limit_s / BEATS_A_LIMIT), self.beat)
 
     def beat_back(self) -> None:
         self.user_loop_asked = False

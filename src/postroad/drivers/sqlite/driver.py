@@ -289,8 +289,7 @@ class SqliteDriver:
         await tidy.tidy(self)
         if folder is None:
             return 0
-        rows = await self.read(lambda session: session.rows(SEATS))
-        dead = [row for row in rows if await asyncio.to_thread(seats.is_free, folder, row[0])]
+        dead = await self.read(lambda session: [row for row in session.rows(SEATS) if seats.is_free(folder, row[0])])
         count = 0
         for name, boot, worker in dead:
             count += await self.call(partial(recover_dead, folder, name, boot, worker))
