@@ -111,10 +111,18 @@ class SqliteDriver:
         site = self.site
         self.writer = Writer(lambda: self.session(site.connect()), site.lock, site.bell.ring, "postroad-writer")
         self.writer.start()
-        reader = site.connect_reader()
+        try:
+            self.start_reader()
+        except BaseException:
+            self.writer.close()
+            raise
+
+    def start_reader(self) -> None:
+        """A file has a connection for looking; memory has but one."""
         self.reader = self.writer
+        reader = self.site.connect_reader()
         if reader is not None:
-            self.reader = Writer(lambda: self.session(reader), NoLock(), site.bell.ring, "postroad-reader")
+            self.reader = Writer(lambda: self.session(reader), NoLock(), self.site.bell.ring, "postroad-reader")
             self.reader.start()
 
     def session(self, connection: object) -> Session:
