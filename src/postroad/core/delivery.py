@@ -7,7 +7,7 @@ import msgspec
 from postroad.core.message import Message
 
 
-class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+class Attempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How one attempt ended badly. At most ATTEMPTS_KEPT are kept, each traceback cut to TRACEBACK_BYTES_MAX.
 
     ``kind``: ``error`` (the handler raised), ``crash`` (its process died), ``unknown`` (no handler of that name).
@@ -26,7 +26,7 @@ ATTEMPTS_KEPT = 20
 TRACEBACK_BYTES_MAX = 8 * 1024
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """A message held by a consumer.
 
     ``receipt`` is the engine's own handle, ``(token, seq)`` on SQLite: opaque to everybody else.
@@ -45,7 +45,7 @@ class Delivery(msgspec.Struct, frozen=True):
     history: tuple[Attempt, ...] = ()
 
 
-class Begun(msgspec.Struct, frozen=True):
+class Begun(msgspec.Struct, frozen=True, gc=False):
     """The answer to ``begin``. ``verdict``: ``run``, ``duplicate`` or ``lost``."""
 
     delivery: Delivery

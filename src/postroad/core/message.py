@@ -13,7 +13,7 @@ PRIORITY_MAX = 9
 JSON = "application/json"
 
 
-class Unique(msgspec.Struct, frozen=True):
+class Unique(msgspec.Struct, frozen=True, gc=False):
     """At most one live message with this key; a later one is answered with the first one's id.
 
     ``ttl_s``: how long the key stays taken, counted from the send; None until the message is done.
@@ -23,7 +23,7 @@ class Unique(msgspec.Struct, frozen=True):
     ttl_s: float | None = None
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One envelope. Times are wall-clock seconds since the epoch.
 
     ``headers`` are text; the engine's own begin with ``postroad-``. ``priority`` is 0-9, higher is sooner.
@@ -46,28 +46,28 @@ class Message(msgspec.Struct, frozen=True):
     order_skip: bool = False
 
 
-class Address(msgspec.Struct, frozen=True):
+class Address(msgspec.Struct, frozen=True, gc=False):
     """Where a message goes: an exchange and a routing key; the exchange "" routes straight to the queue so named."""
 
     routing_key: str
     exchange: str = ""
 
 
-class Send(msgspec.Struct, frozen=True):
+class Send(msgspec.Struct, frozen=True, gc=False):
     """One message on its way to one address."""
 
     to: Address
     message: Message
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """The engine has the message. ``duplicate_of``: it had one already, with this id, and kept that instead."""
 
     id: str
     duplicate_of: str | None = None
 
 
-class Refused(msgspec.Struct, frozen=True):
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """The engine did not take the message. ``kind``: ``full`` or ``unroutable``."""
 
     id: str

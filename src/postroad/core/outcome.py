@@ -9,11 +9,11 @@ from postroad.core.message import Send
 from postroad.core.writes import Write
 
 
-class Accept(msgspec.Struct, frozen=True, tag="accept"):
+class Accept(msgspec.Struct, frozen=True, gc=False, tag="accept"):
     """Done: the message leaves the queue."""
 
 
-class Release(msgspec.Struct, frozen=True, tag="release"):
+class Release(msgspec.Struct, frozen=True, gc=False, tag="release"):
     """Back to the queue after ``delay_s``. ``counted``: it uses up an attempt."""
 
     delay_s: float = 0.0
@@ -21,7 +21,7 @@ class Release(msgspec.Struct, frozen=True, tag="release"):
     attempt: Attempt | None = None
 
 
-class Reject(msgspec.Struct, frozen=True, tag="reject"):
+class Reject(msgspec.Struct, frozen=True, gc=False, tag="reject"):
     """To the dead letters, with the reason and the last attempt."""
 
     reason: str
@@ -33,7 +33,7 @@ Outcome = Accept | Release | Reject
 ACCEPT = Accept()
 
 
-class Settlement(msgspec.Struct, frozen=True):
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """An outcome with what leaves with it: messages and store writes, all or nothing."""
 
     delivery: Delivery
@@ -42,7 +42,7 @@ class Settlement(msgspec.Struct, frozen=True):
     writes: tuple[Write, ...] = ()
 
 
-class SettlementFailure(msgspec.Struct, frozen=True):
+class SettlementFailure(msgspec.Struct, frozen=True, gc=False):
     """A settlement the engine refused. ``kind``: ``lost`` (the lease went elsewhere) or ``refused`` (a send was)."""
 
     settlement: Settlement

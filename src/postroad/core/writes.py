@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Put(msgspec.Struct, frozen=True, tag="put"):
+class Put(msgspec.Struct, frozen=True, gc=False, tag="put"):
     """Write a document. ``value`` is JSON text. ``tag`` is a word to filter by (a task's state).
 
     ``expires_at``: wall-clock seconds after which it may be swept; None keeps it.
@@ -18,7 +18,7 @@ class Put(msgspec.Struct, frozen=True, tag="put"):
     expires_at: float | None = None
 
 
-class Delete(msgspec.Struct, frozen=True, tag="delete"):
+class Delete(msgspec.Struct, frozen=True, gc=False, tag="delete"):
     """Forget a document; no error when there is none."""
 
     kind: str
@@ -28,14 +28,14 @@ class Delete(msgspec.Struct, frozen=True, tag="delete"):
 Write = Put | Delete
 
 
-class Absent(msgspec.Struct, frozen=True, tag="absent"):
+class Absent(msgspec.Struct, frozen=True, gc=False, tag="absent"):
     """Holds when there is no such document."""
 
     kind: str
     key: str
 
 
-class Tagged(msgspec.Struct, frozen=True, tag="tagged"):
+class Tagged(msgspec.Struct, frozen=True, gc=False, tag="tagged"):
     """Holds when the document exists with one of these tags."""
 
     kind: str
@@ -46,17 +46,17 @@ class Tagged(msgspec.Struct, frozen=True, tag="tagged"):
 Condition = Absent | Tagged
 
 
-class Committed(msgspec.Struct, frozen=True):
+class Committed(msgspec.Struct, frozen=True, gc=False):
     """All writes are kept."""
 
 
-class Conflict(msgspec.Struct, frozen=True):
+class Conflict(msgspec.Struct, frozen=True, gc=False):
     """Nothing was written: this condition did not hold."""
 
     condition: Condition
 
 
-class Document(msgspec.Struct, frozen=True):
+class Document(msgspec.Struct, frozen=True, gc=False):
     """A document as read."""
 
     kind: str

@@ -7,6 +7,7 @@ code blocks can still be told to drain.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -121,6 +122,7 @@ class Host:
         self.ended = asyncio.Event()
         await self.engine.run(self.runtime.driver.__aenter__())
         await self.runtime.start()
+        gc.freeze()  # what was imported stays: collections need not look at it again
         self.loop.add_signal_handler(signal.SIGTERM, self.drain_from_anywhere, self.drain_s)
         self.link.say(Entered(self.runtime.state))
         self.engine.loop.call_soon_threadsafe(self.listen)

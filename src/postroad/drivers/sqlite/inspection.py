@@ -56,7 +56,7 @@ JOIN message m ON m.seq = l.seq
 """
 
 
-class PlacedRow(Row, frozen=True, array_like=True):
+class PlacedRow(Row, frozen=True, gc=False, array_like=True):
     place: str = ""
     token: int | None = None
     holder: str | None = None
@@ -64,7 +64,7 @@ class PlacedRow(Row, frozen=True, array_like=True):
     next_due: float | None = None
 
 
-class DeadRow(Row, frozen=True, array_like=True):
+class DeadRow(Row, frozen=True, gc=False, array_like=True):
     reason: str = ""
     error_type: str = ""
     fingerprint: str = ""

@@ -12,7 +12,7 @@ from postroad.core.message import JSON, PRIORITY_MAX, Message, Unique
 from postroad.drivers.sqlite.schema import DEDUPE, RAW, SKIP, TRACK, UNIQUE
 
 
-class Head(msgspec.Struct, frozen=True, array_like=True):
+class Head(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The parts of an envelope that no statement asks about (but `oldest` for place 1 and redrive for place 2)."""
 
     headers: dict[str, str] = {}
@@ -23,7 +23,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     unique_ttl_s: float | None = None
 
 
-class Row(msgspec.Struct, frozen=True, array_like=True):
+class Row(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A message as `ROW` gives it."""
 
     seq: int
