@@ -90,7 +90,6 @@ def test_a_killed_child_charges_what_ran_and_only_that(jobs: Any, tree: StartTre
     assert [running.get(timeout=10), waiting.get(timeout=10)] == [1, 2]
 
 
-@pytest.mark.bad_input
 def test_a_forked_copy_does_not_hold_its_dead_parents_seat(jobs: Any, tree: StartTree, lines: Lines) -> None:
     worker = tree(processes=1, threads=2).ready()
     copy = jobs.leave_a_grandchild.delay().get(timeout=10)
@@ -110,14 +109,12 @@ def test_a_forked_copy_does_not_hold_its_dead_parents_seat(jobs: Any, tree: Star
         kill(copy)
 
 
-@pytest.mark.bad_input
 def test_a_copy_that_returns_from_the_handler_ends_quietly(jobs: Any, tree: StartTree) -> None:
     tree(threads=2).ready()
     assert jobs.fork_and_return.delay().get(timeout=15) == 0
     assert jobs.add.delay(1, 1).get(timeout=10) == 2
 
 
-@pytest.mark.bad_input
 def test_a_copy_that_is_terminated_takes_the_signal_alone(jobs: Any, tree: StartTree) -> None:
     worker = tree(threads=2).ready()
     before = worker.children()

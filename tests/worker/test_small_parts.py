@@ -30,7 +30,6 @@ def test_options_out_of_range_are_refused(name: str, value: float) -> None:
         checked(WorkerOptions(app="a:b", **{name: value}))
 
 
-@pytest.mark.bad_input
 def test_memory_with_several_processes_is_refused() -> None:
     with pytest.raises(NotSupported, match=r"sqlite:///.*app\.run\(\)"):
         refuse_memory("memory://")

@@ -16,7 +16,6 @@ from tests.worker.tree import gone, write_module
 Lines = Callable[[str], list[str]]
 
 
-@pytest.mark.bad_input
 @pytest.mark.parametrize("task", ["hold_the_gil", "block_the_loop"])
 def test_a_hanging_call_is_killed_and_its_stacks_are_told(task: str, jobs: Any, tree: StartTree, lines: Lines) -> None:
     worker = tree(threads=1, stall_limit_s=2, drain_s=0).ready()
@@ -62,7 +61,6 @@ def test_a_consumer_that_takes_nothing_is_replaced(jobs: Any, tree: StartTree, t
     eventually(worker.ready_file.exists, "ready again")
 
 
-@pytest.mark.bad_input
 def test_a_stopped_child_is_killed_and_loses_nothing(jobs: Any, tree: StartTree, lines: Lines) -> None:
     worker = tree(processes=1, threads=1, stall_limit_s=2).ready()
     running = jobs.busy.delay(5)

@@ -132,7 +132,6 @@ def test_a_configuration_error_is_told_once_and_ends_the_worker(
     assert "place is filled again" not in worker.log
 
 
-@pytest.mark.bad_input
 def test_an_app_in_memory_is_refused(tree: StartTree, tmp_path: Path) -> None:
     write_module(tmp_path, "forgetful", "from postroad import App\napp = App('memory://')\n@app.task\ndef t() -> None: ...")
     worker = tree(app="forgetful:app", processes=2)
