@@ -43,6 +43,20 @@ async def test_the_same_awaited(app: App) -> None:
         await task.adelay(1)
 
 
+async def test_a_worker_on_a_loop_says_how(app: App) -> None:
+    app.task(work)
+    with pytest.raises(errors.BlockingCallOnLoop, match=r"Write: async with app\.worker\(\): \.\.\."), app.worker():
+        pass
+    await app.aclose()
+
+
+def test_a_queue_declared_while_a_worker_runs_is_there_afterwards(app: App) -> None:
+    app.task(work).delay(1)
+    with app.worker(threads=1):
+        late = app.task(name="late", queue="late")(work)
+    assert late.delay(2).status().state == "PENDING"
+
+
 async def test_a_wait_that_is_cancelled_harms_nobody(app: App) -> None:
     task = app.task(work)
     await task.adelay(0)

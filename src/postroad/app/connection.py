@@ -87,13 +87,14 @@ class EngineConnection:
     @contextmanager
     def attached(self, driver: Driver) -> Iterator[None]:
         """Use this open driver, and leave it open: a worker lends its own to the app it runs."""
-        before = self.driver, self.lent, self.ready, self.direct
+        before = self.driver, self.lent
         self.driver, self.lent = driver, True
         self.changed()
         try:
             yield
         finally:
-            self.driver, self.lent, self.ready, self.direct = before
+            self.driver, self.lent = before
+            self.changed()
 
     async def close(self) -> None:
         """Once more does nothing. On the portal's loop."""

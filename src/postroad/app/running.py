@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any, Protocol, Self
 
 from postroad.app import hosting
-from postroad.engine.portal import refuse_on_loop
+from postroad.engine.portal import on_loop
 
 DRAIN_S = 30.0
 
@@ -34,7 +34,8 @@ class RunningWorker:
         self.drain_s = drain_s
 
     def __enter__(self) -> Self:
-        refuse_on_loop("app.worker", "...; or rather: async with app.worker(): ...")
+        if asyncio._get_running_loop() is not None:
+            raise on_loop("with app.worker()", "async with app.worker(): ...")
         self.worker.start()
         return self
 

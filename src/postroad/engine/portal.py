@@ -95,6 +95,10 @@ atexit.register(PORTAL.close)
 def refuse_on_loop(verb: str, line: str) -> None:
     """Raise BlockingCallOnLoop, showing the line to write, when this thread is running an event loop."""
     if asyncio._get_running_loop() is not None:
-        raise BlockingCallOnLoop(
-            f"{verb}() blocks, and this thread runs an event loop, which would stand still meanwhile. Write: await {line}"
-        )
+        raise on_loop(f"{verb}()", f"await {line}")
+
+
+def on_loop(what: str, line: str) -> BlockingCallOnLoop:
+    return BlockingCallOnLoop(
+        f"{what} blocks, and this thread runs an event loop, which would stand still meanwhile. Write: {line}"
+    )

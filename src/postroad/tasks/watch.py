@@ -15,8 +15,8 @@ from postroad.tasks.memory import Memory
 
 POLL_S = 1.0
 VERIFY_S = 1.0
-REST = 4.0
-"""A look at very many ids is followed by a rest of this many times what it took."""
+SHORT_LOOK_S = 0.005
+"""A look that takes longer, for it is at very many ids, is followed by a rest as long as itself."""
 
 
 class Waiter:
@@ -49,8 +49,8 @@ class Watch:
     async def rest(self, memory: Memory, ids: Sequence[str], timeout_s: float | None) -> dict[str, StateDocument]:
         waiters = {id: self.join(id) for id in ids}
         try:
-            await self.verify(memory, ids)
             self.ensure_running(memory)
+            await self.verify(memory, ids)
             await asyncio.wait([waiter.ended for waiter in waiters.values()], timeout=timeout_s)
             return {id: now_or_timeout(id, waiter.ended, timeout_s) for id, waiter in waiters.items()}
         finally:
@@ -90,8 +90,9 @@ class Watch:
         started = time.monotonic()
         try:
             self.tell(await documents(memory, self.open_ids()))
+            took_s = time.monotonic() - started
             if self.open_ids():
-                await asyncio.sleep(REST * (time.monotonic() - started) if len(self.waiting) > 1 else 0)
+                await asyncio.sleep(took_s if took_s > SHORT_LOOK_S else 0)
                 await change
         finally:
             change.cancel()
