@@ -17,7 +17,7 @@ from postroad.core.codec import ENCODER
 from postroad.core.message import BODY_BYTES_MAX
 from postroad.errors import ArgumentsDoNotFit, Undecodable
 from postroad.tasks.annotations import annotation_of, describe
-from postroad.tasks.decoding import fast_decoder
+from postroad.tasks.decoding import quick
 
 Bound = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -46,7 +46,7 @@ class Arguments:
         self.named_required = any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters)
         self.positional_max = UNBOUNDED if self.extra else len(self.positional)
         self.decoders: dict[str, Callable[[Any], Any]] = {}
-        self.fast = fast_decoder([self.types[name] for name in self.names], self.required, self.types.get(self.extra or ""))
+        self.fast, self.probe = quick([self.types[name] for name in self.names], self.required, self.types.get(self.extra or ""))
 
     @property
     def words(self) -> str:
@@ -91,7 +91,7 @@ class Arguments:
         """The body, proved to be readable by the worker. Raises Unserialisable, TooLarge or ArgumentsDoNotFit."""
         try:
             body = ENCODER.encode(bound)
-            _args, raws = self.fast(body)
+            _args, raws = self.probe(body)
         except Exception:
             return self.encode_slowly(bound, size_max_bytes)
         if raws or len(body) > size_max_bytes or (b"null" in body and codec.has_not_finite(bound)):

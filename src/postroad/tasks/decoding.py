@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -14,12 +14,25 @@ Fast = Callable[[bytes], tuple[tuple[Any, ...], dict[str, Raw]]]
 """Positional arguments, decoded; those by name still raw. Raises any error for a body that is not of this form."""
 
 
-def fast_decoder(types: Sequence[Any], required: int, extra: Any = None) -> Fast:
+Probe = Callable[[bytes], tuple[Any, dict[str, Raw]]]
+"""The same for who only wants to know that it can be read, and by which names: the arguments may have any form."""
+
+
+class Quick(NamedTuple):
+    """Two ways over one decoder."""
+
+    decode: Fast
+    probe: Probe
+
+
+def quick(types: Sequence[Any], required: int, extra: Any = None) -> Quick:
     """For these positional parameters, the first ``required`` of them without default; ``extra``: the type of ``*args``."""
     if extra is not None:
-        return refuses if types else codec.decoder(body_type(tuple[extra, ...]))
+        whole = refuses if types else codec.decoder(body_type(tuple[extra, ...]))
+        return Quick(whole, whole)
     if required == len(types):
-        return codec.decoder(body_type(fixed(types)))
+        whole = codec.decoder(body_type(fixed(types)))
+        return Quick(whole, whole)
     return with_optional(types, required)
 
 
@@ -40,7 +53,7 @@ def refuses(body: bytes) -> tuple[tuple[Any, ...], dict[str, Raw]]:
     raise TypeError("decoded argument by argument")
 
 
-def with_optional(types: Sequence[Any], required: int) -> Fast:
+def with_optional(types: Sequence[Any], required: int) -> Quick:
     """Arguments left out at the end stay out: the function's own defaults are those of the code that runs."""
     must = [(f"a{index}", kind) for index, kind in enumerate(types[:required])]
     may = [(f"a{index + required}", optional(kind), UNSET) for index, kind in enumerate(types[required:])]
@@ -55,4 +68,4 @@ def with_optional(types: Sequence[Any], required: int) -> Fast:
             given = given[:-1]
         return given, named
 
-    return decode_given
+    return Quick(decode_given, decode)
