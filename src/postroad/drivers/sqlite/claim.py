@@ -33,15 +33,15 @@ WHERE m.key IS NULL OR EXISTS (SELECT 1 FROM lane l WHERE l.queue = m.queue AND 
 DUE_KEYED = "SELECT EXISTS (SELECT 1 FROM json_each(?1) e JOIN message m ON m.seq = e.value WHERE m.key IS NOT NULL)"
 DUE_GONE = "DELETE FROM due WHERE due_at <= ?1 AND seq IN (SELECT value FROM json_each(?2))"
 
-LOOK = """
-SELECT EXISTS (SELECT 1 FROM json_each(?1) e JOIN ready r ON r.queue = e.value),
+LOOK = """SELECT EXISTS (SELECT 1 FROM json_each(?1) e JOIN ready r ON r.queue = e.value),
        EXISTS (SELECT 1 FROM suspect WHERE queue IN (SELECT value FROM json_each(?1))),
        (SELECT min(due_at) FROM due), EXISTS (SELECT 1 FROM cancel)
 """
 CANCELLED = "SELECT id FROM cancel"
-FETCH = (
-    f"SELECT '[' || group_concat({ROW} || ']') || ']' FROM leased l JOIN message m ON m.seq = l.seq WHERE l.token = ?1"
-)
+FETCH = f"""
+SELECT (SELECT '[' || coalesce(group_concat({ROW} || ']'), '') || ']' FROM leased l JOIN message m ON m.seq = l.seq WHERE l.token = ?2),
+{LOOK.removeprefix("SELECT")}
+"""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -58,6 +58,14 @@ def look(session: Session, numbers: Sequence[int]) -> Waiting:
     return Waiting(bool(ready), bool(suspects), next_due, bool(cancels))
 
 
+def fetch_and_look(
+    session: Session, numbers: Sequence[int], token: int, alone: bool
+) -> tuple[tuple[Delivery, ...], Waiting]:
+    """The messages leased under this token, and what else there is; one step, for each is another fight for the interpreter."""
+    ((text, ready, suspects, next_due, cancels),) = session.connection.execute(FETCH, (as_json(numbers), token))
+    return deliveries(session, text, token, alone), Waiting(bool(ready), bool(suspects), next_due, bool(cancels))
+
+
 def promote_due(session: Session, now: float) -> None:
     """Delayed messages whose time has come are ready, or join their lanes again. At most DUE_MAX a call."""
     due = session.value(DUE, (now, DUE_MAX))
@@ -69,9 +77,8 @@ def promote_due(session: Session, now: float) -> None:
     session.connection.execute(DUE_GONE, (now, due))
 
 
-def claim(session: Session, numbers: Sequence[int], limit: int, holder: int) -> tuple[int, int]:
-    """Lease up to ``limit`` messages to the holder, from the queues in this order. Answers (token, how many)."""
-    token = session.bump("token", 1)
+def claim(session: Session, numbers: Sequence[int], limit: int, token: int, holder: int) -> int:
+    """Lease up to ``limit`` messages to the holder, from the queues in this order. Answers how many."""
     left = limit
     for number in numbers:
         if left <= 0:
@@ -81,22 +88,21 @@ def claim(session: Session, numbers: Sequence[int], limit: int, holder: int) -> 
         if taken:
             session.connection.execute(TAKEN, (token, number))
             left -= taken
-    return token, limit - left
+    return limit - left
 
 
-def claim_suspect(session: Session, numbers: Sequence[int], holder: int) -> tuple[int, int]:
-    """Lease one message that must run alone."""
-    token = session.bump("token", 1)
+def claim_suspect(session: Session, numbers: Sequence[int], token: int, holder: int) -> int:
+    """Lease one message that must run alone. Answers how many."""
     session.connection.execute(TAKE_SUSPECT, (token, holder, as_json(numbers)))
     taken = session.connection.changes()
     if taken:
         session.connection.execute(SUSPECT_TAKEN, (token,))
-    return token, taken
+    return taken
 
 
-def fetch(session: Session, token: int, alone: bool) -> tuple[Delivery, ...]:
-    """The leased messages, in the order of the queue."""
-    rows: list[Row] = ROWS.decode(session.value(FETCH, (token,)))
+def deliveries(session: Session, text: str, token: int, alone: bool) -> tuple[Delivery, ...]:
+    """In the order of the queue."""
+    rows: list[Row] = ROWS.decode(text)
     if len({row.rank for row in rows}) > 1:
         rows.sort(key=lambda row: row.rank)
     names = session.names

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from postroad.core.delivery import Begun, Delivery
 from postroad.core.outcome import Settlement, SettlementFailure
-from postroad.drivers.sqlite import claim, recovery
-from postroad.drivers.sqlite.session import WORK, Session, as_json
+from postroad.drivers.sqlite import claim, program, recovery
+from postroad.drivers.sqlite.session import CHANGE, WORK, Session, as_json
 from postroad.drivers.sqlite.settle import settle_all
 from postroad.drivers.sqlite.writer import Operation
 from postroad.ports.driver import Turn
@@ -27,17 +27,18 @@ class TurnOperation(Operation["TurnAnswer"]):
     """Settle and claim in one transaction; read what was claimed after it."""
 
     def __init__(
-        self, settled: Sequence[Settlement], queues: Sequence[str], limit: int, holder: int, alone: bool
+        self, settled: Sequence[Settlement], queues: Sequence[str], limit: int, token: int, holder: int, alone: bool
     ) -> None:
         super().__init__()
         self.settled = settled
         self.queues = queues
         self.limit = limit
+        self.token = token
         self.holder = holder
         self.alone = alone
         self.durable = bool(settled)
         self.failures: Sequence[SettlementFailure] = ()
-        self.token = self.count = 0
+        self.due = False
 
     def wanted(self, session: Session) -> bool:
         """Whether the lock is needed at all."""
@@ -45,26 +46,33 @@ class TurnOperation(Operation["TurnAnswer"]):
 
     def something(self, session: Session) -> bool:
         waiting = claim.look(session, self.numbers(session))
-        due = waiting.next_due is not None and waiting.next_due <= session.clock()
-        return due or (waiting.suspects if self.alone else waiting.ready)
+        self.due = waiting.next_due is not None and waiting.next_due <= session.clock()
+        return self.due or (waiting.suspects if self.alone else waiting.ready)
 
     def numbers(self, session: Session) -> list[int]:
         return [session.queue_number(name) for name in self.queues]
+
+    def program(self, session: Session) -> program.Program | None:
+        if self.alone or self.careful or self.due or session.is_due() or not program.is_ordinary(self.settled):
+            return None
+        if any(settlement.delivery.message.track for settlement in self.settled):
+            session.bells |= CHANGE
+        return program.program(self.settled, self.numbers(session), self.limit, self.token, self.holder)
 
     def apply(self, session: Session) -> None:
         self.failures = settle_all(session, self.settled, self.careful) if self.settled else ()
         if self.limit > 0:
             claim.promote_due(session, session.clock())
-            self.token, self.count = self.claim(session)
+            self.claim(session)
 
-    def claim(self, session: Session) -> tuple[int, int]:
+    def claim(self, session: Session) -> int:
         if self.alone:
-            return claim.claim_suspect(session, self.numbers(session), self.holder)
-        return claim.claim(session, self.numbers(session), self.limit, self.holder)
+            return claim.claim_suspect(session, self.numbers(session), self.token, self.holder)
+        return claim.claim(session, self.numbers(session), self.limit, self.token, self.holder)
 
     def after(self, session: Session) -> TurnAnswer:
-        deliveries = claim.fetch(session, self.token, self.alone) if self.count else ()
-        waiting = claim.look(session, self.numbers(session))
+        deliveries, waiting = claim.fetch_and_look(session, self.numbers(session), self.token, self.alone)
+        session.next_due = waiting.next_due
         cancelled = claim.cancelled(session) if waiting.cancels else frozenset()
         turn = Turn(deliveries, tuple(self.failures), waiting.suspects, cancelled)
         return TurnAnswer(turn, waiting.next_due, session.clock())
@@ -79,10 +87,18 @@ class TurnAnswer(msgspec.Struct, frozen=True):
 class SqliteConsumer:
     """Takes from its queues in rotation, so that none starves another."""
 
-    def __init__(self, driver: SqliteDriver, queues: Sequence[str], holder: int, on_close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        driver: SqliteDriver,
+        queues: Sequence[str],
+        holder: int,
+        tokens: Iterator[int],
+        on_close: Callable[[], None],
+    ) -> None:
         self.driver = driver
         self.queues = tuple(queues)
         self.holder = holder
+        self.tokens = tokens
         self.on_close = on_close
         self.turns = 0
         self.interrupted = False
@@ -99,7 +115,7 @@ class SqliteConsumer:
         self.turns += 1
         start = self.turns % len(self.queues)
         rotated = self.queues[start:] + self.queues[:start]
-        operation = TurnOperation(settled, rotated, limit, self.holder, alone)
+        operation = TurnOperation(settled, rotated, limit, next(self.tokens), self.holder, alone)
         return await asyncio.wrap_future(self.driver.writer.submit(operation))
 
     async def wait(self, limit: int, timeout_s: float, alone: bool) -> Turn:

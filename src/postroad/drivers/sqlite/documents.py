@@ -29,6 +29,9 @@ KEY_MAX = "\U0010ffff"
 SWEEP = "DELETE FROM doc WHERE (kind, key) IN (SELECT kind, key FROM doc WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)"
 
 
+PutRow = tuple[str, str, str, str, float | None]
+
+
 class DocumentRow(msgspec.Struct, frozen=True, array_like=True):
     kind: str
     key: str
@@ -44,14 +47,19 @@ def apply(session: Session, writes: Sequence[Write]) -> None:
     """All of them, in two statements at most; of several writes to one document the last counts."""
     if not writes:
         return
-    last = {(write.kind, write.key): write for write in writes}
-    puts = [(w.kind, w.key, w.tag, w.value, w.expires_at) for w in last.values() if isinstance(w, Put)]
-    deletes = [(w.kind, w.key) for w in last.values() if not isinstance(w, Put)]
+    puts, deletes = last_words(writes)
     if puts:
         session.connection.execute(PUT, (as_json(puts),))
     if deletes:
         session.connection.execute(DELETE, (as_json(deletes),))
     session.bells |= CHANGE
+
+
+def last_words(writes: Sequence[Write]) -> tuple[list[PutRow], list[tuple[str, str]]]:
+    """The rows of PUT and those of DELETE."""
+    last = {(write.kind, write.key): write for write in writes}
+    puts = [(w.kind, w.key, w.tag, w.value, w.expires_at) for w in last.values() if isinstance(w, Put)]
+    return puts, [(w.kind, w.key) for w in last.values() if not isinstance(w, Put)]
 
 
 def commit(session: Session, writes: Sequence[Write], require: Sequence[Condition]) -> Committed | Conflict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import socket
 import threading
@@ -15,11 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+import apsw
+
 from postroad.core.capabilities import Capabilities, Ordering, Starts
 from postroad.core.message import Receipt, Refused, Send
 from postroad.core.topology import Change, Topology
 from postroad.core.writes import Committed, Condition, Conflict, Document, Write
-from postroad.drivers.sqlite import documents, forking, inspection, operations, recovery, seats, tidy
+from postroad.drivers.sqlite import documents, forking, inspection, operations, program, recovery, seats, tidy
 from postroad.drivers.sqlite.consumer import SqliteConsumer
 from postroad.drivers.sqlite.forking import LEFT_TO_PARENTS, abandon
 from postroad.drivers.sqlite.lock import NoLock
@@ -74,6 +77,7 @@ class SqliteDriver:
         self.is_open = False
         self.lifecycle = threading.Lock()
         self.own_seats: list[Seat] = []
+        self.tokens: dict[int, Iterator[int]] = {}
         self.site: Site = MemorySite()
         forking.ENGINES.add(self)
 
@@ -109,7 +113,7 @@ class SqliteDriver:
 
     def start_threads(self) -> None:
         site = self.site
-        self.writer = Writer(lambda: self.session(site.connect()), site.lock, site.bell.ring, "postroad-writer")
+        self.writer = Writer(lambda: self.writing_session(site.connect()), site.lock, site.bell.ring, "postroad-writer")
         self.writer.start()
         try:
             self.start_reader()
@@ -124,6 +128,10 @@ class SqliteDriver:
         if reader is not None:
             self.reader = Writer(lambda: self.session(reader), NoLock(), self.site.bell.ring, "postroad-reader")
             self.reader.start()
+
+    def writing_session(self, connection: apsw.Connection) -> Session:
+        program.prepare(connection)
+        return self.session(connection)
 
     def session(self, connection: object) -> Session:
         session = Session(connection, self.site.label, self.clock)  # type: ignore[arg-type]
@@ -242,7 +250,8 @@ class SqliteDriver:
         seat = given if given is not None else await asyncio.to_thread(self.reserve, 0)
         holder = await self.call(partial(self.register, seat, subscription))
         listener.state("connected")
-        return SqliteConsumer(self, subscription.queues, holder, lambda: None)
+        tokens = self.tokens.setdefault(holder, itertools.count((holder << 32) + 1))
+        return SqliteConsumer(self, subscription.queues, holder, tokens, lambda: None)
 
     def register(self, seat: Seat, subscription: Subscription, session: Session) -> int:
         for queue in subscription.queues:
@@ -374,7 +383,6 @@ class SqliteDriver:
         rows = await self.read(lambda session: session.rows("SELECT name, value FROM counter"))
         counts: dict[str, int] = dict(rows)
         counts["published"] = counts.pop("seq")
-        counts.pop("token")
         return counts
 
     async def purge(self, queue: str, limit: int | None = None) -> int:

@@ -30,7 +30,9 @@ GIVE_BACK = """
 INSERT INTO ready SELECT l.queue, l.rank, l.seq FROM leased l WHERE l.holder = ?1 AND l.alone = 0
 AND (l.token, l.seq) NOT IN (SELECT e.value, CAST(e.key AS INTEGER) FROM json_each(?2) e)
 """
-UNCHARGE = "UPDATE message SET crashes = crashes - 1 WHERE seq IN (SELECT seq FROM leased WHERE holder = ?1 AND alone = 2)"
+UNCHARGE = (
+    "UPDATE message SET crashes = crashes - 1 WHERE seq IN (SELECT seq FROM leased WHERE holder = ?1 AND alone = 2)"
+)
 UNLEASE = "DELETE FROM leased WHERE holder = ?1"
 FORGET = "DELETE FROM holder WHERE id = ?1"
 

@@ -16,7 +16,7 @@ TRACK, DEDUPE, UNIQUE, RAW, SKIP = 1, 2, 4, 16, 32
 
 VERSION_1 = """
 CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT INTO counter VALUES('seq', 0), ('token', 0), ('published', 0), ('duplicates', 0),
+INSERT INTO counter VALUES('seq', 0), ('duplicates', 0),
     ('accepted', 0), ('released', 0), ('rejected', 0), ('recovered', 0);
 
 CREATE TABLE queue(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, declared TEXT NOT NULL);
@@ -55,7 +55,7 @@ CREATE TABLE doc(
 CREATE INDEX doc_expires ON doc(expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE holder(
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, pid INTEGER NOT NULL, supervisor_pid INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, pid INTEGER NOT NULL, supervisor_pid INTEGER NOT NULL,
     host TEXT NOT NULL, boot TEXT NOT NULL, worker TEXT NOT NULL, started_at REAL NOT NULL);
 """
 

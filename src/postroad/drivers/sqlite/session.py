@@ -23,13 +23,14 @@ class NotAsExpected(Exception):
 class Session:
     """One per process and file, used by the writer thread. ``bells``: whom to wake after the commit."""
 
-    __slots__ = ("bells", "clock", "connection", "names", "numbers", "path")
+    __slots__ = ("bells", "clock", "connection", "names", "next_due", "numbers", "path")
 
     def __init__(self, connection: apsw.Connection, path: str, clock: Callable[[], float]) -> None:
         self.connection = connection
         self.path = path
         self.clock = clock
         self.bells = 0
+        self.next_due: float | None = None
         self.numbers: dict[str, int] = {}
         self.names: dict[int, str] = {}
 
@@ -51,6 +52,10 @@ class Session:
         with translation(self.path):
             self.numbers = dict(self.connection.execute("SELECT name, id FROM queue"))
         self.names = {number: name for name, number in self.numbers.items()}
+
+    def is_due(self) -> bool:
+        """Whether a delayed message's time has come, as far as the last turn saw."""
+        return self.next_due is not None and self.next_due <= self.clock()
 
     def queue_number(self, name: str) -> int:
         """The queue's number. Raises NotFound, naming the nearest."""

@@ -97,7 +97,9 @@ def settle_held(session: Session, settlements: Sequence[Settlement]) -> list[Set
     held = {s.delivery.receipt: s for s in reversed(settlements) if s.delivery.receipt in present}
     if held:
         settle(session, list(held.values())[::-1])
-    why = "the lease went to another holder: this worker was taken for dead, or the message was removed or settled before"
+    why = (
+        "the lease went to another holder: this worker was taken for dead, or the message was removed or settled before"
+    )
     return [SettlementFailure(s, "lost", why) for s in settlements if held.get(s.delivery.receipt) is not s]
 
 

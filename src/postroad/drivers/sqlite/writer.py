@@ -47,6 +47,10 @@ class Operation(Generic[T]):
     def wanted(self, session: Session) -> bool:
         return True
 
+    def program(self, session: Session) -> tuple[str, tuple[object, ...]] | None:
+        """All of it as one statement, which is then its own transaction; None when it needs `apply`."""
+        return None
+
     def apply(self, session: Session) -> None:
         raise NotImplementedError
 
@@ -207,14 +211,12 @@ class Writer:
     def transact(self, session: Session, wanted: list[Operation[Any]]) -> None:
         self.set_synchronous(session, "FULL" if any(operation.durable for operation in wanted) else "NORMAL")
         session.bells = 0
+        program = wanted[0].program(session) if len(wanted) == 1 else None
         with self.lock:
-            session.connection.execute("BEGIN IMMEDIATE")
-            try:
-                apply_all(session, wanted)
-                session.connection.execute("COMMIT")
-            except BaseException:
-                roll_back(session)
-                raise
+            if program is None:
+                run_statements(session, wanted)
+            else:
+                run_program(session, program)
         if session.bells:
             self.ring(session.bells)
 
@@ -236,6 +238,24 @@ class Writer:
 
 def refuse(operation: Operation[Any], error: BaseException, path: str) -> None:
     operation.future.set_exception(translated(error, path) if isinstance(error, apsw.Error) else error)
+
+
+def run_statements(session: Session, wanted: Sequence[Operation[Any]]) -> None:
+    session.connection.execute("BEGIN IMMEDIATE")
+    try:
+        apply_all(session, wanted)
+        session.connection.execute("COMMIT")
+    except BaseException:
+        roll_back(session)
+        raise
+
+
+def run_program(session: Session, program: tuple[str, tuple[object, ...]]) -> None:
+    """Its RAISE says that the careful way must be taken; SQLite has undone it."""
+    try:
+        session.connection.execute(*program)
+    except apsw.ConstraintError as error:
+        raise NotAsExpected from error
 
 
 def apply_all(session: Session, wanted: Sequence[Operation[Any]]) -> None:
