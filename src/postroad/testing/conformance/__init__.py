@@ -29,6 +29,7 @@ from . import (
     drain,
     durable,
     fencing,
+    handling,
     isolation,
     looking,
     once,
@@ -39,7 +40,7 @@ from . import (
 
 PROMISES = (
     durable, at_least_once, starts, fencing, atomic_output, delays, dead_letters, order, priority, cancels, once, isolation,
-    documents, drain, looking, amounts,
+    documents, drain, looking, amounts, handling,
 )  # fmt: skip
 
 __all__ = [
