@@ -23,7 +23,7 @@ JOIN claimed_key c ON c.key = e.value WHERE c.until IS NULL OR c.until > ?2
 CLAIM = "INSERT OR REPLACE INTO claimed_key SELECT e.value->>0, e.value->>1, e.value->>2 FROM jsonb_each(?1) e"
 FREE = """
 DELETE FROM claimed_key WHERE until IS NULL
-AND id IN (SELECT m.id FROM json_each(?1) e JOIN message m ON m.seq = CAST(e.key AS INTEGER))
+AND (key, id) IN (SELECT m.head ->> 4, m.id FROM json_each(?1) e JOIN message m ON m.seq = CAST(e.key AS INTEGER))
 """
 
 NUMBERS = msgspec.json.Decoder(list[int])

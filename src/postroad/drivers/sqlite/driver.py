@@ -396,7 +396,8 @@ class SqliteDriver:
         return total
 
     async def cancel(self, ids: Sequence[str], reason: str, writes: Sequence[Write] = ()) -> Sequence[str]:
-        return await self.call(lambda session: operations.cancel(session, ids, reason, writes))
+        found = await self.read(lambda session: operations.find_seqs(session, ids))
+        return await self.call(lambda session: operations.cancel(session, ids, found, reason, writes))
 
     async def redrive(self, which: DeadLetterFilter, limit: int, forget: Sequence[str] = ("task",)) -> int:
         return await self.call(lambda session: operations.redrive(session, which, limit, forget))

@@ -31,7 +31,7 @@ LOCATE = f"""
 SELECT '[' || coalesce(group_concat({ROW} || ',' || {PLACE} || ']'), '') || ']' FROM ({{chosen}}) c JOIN message m ON m.seq = c.seq
 LEFT JOIN leased l ON l.seq = m.seq LEFT JOIN holder h ON h.id = l.holder LEFT JOIN due d ON d.due_at = m.due_at AND d.seq = m.seq
 """
-BY_ID = "SELECT m.seq FROM json_each(?1) e JOIN message m ON m.id = e.value WHERE m.flags & 1"
+BY_ID = "SELECT m.seq FROM json_each(?1) e CROSS JOIN message m ON m.id = e.value WHERE m.flags & 1"
 BY_ID_SCAN = "SELECT m.seq FROM message m WHERE m.id IN (SELECT value FROM json_each(?1))"
 NEWEST = "SELECT m.seq FROM message m WHERE ?1 IS NULL OR m.queue = ?1 ORDER BY m.seq DESC LIMIT ?2"
 

@@ -15,8 +15,12 @@ from postroad.errors import NotSupported, TopologyConflict
 from postroad.ports.driver import DeadLetterFilter
 
 SEQS_OF_IDS = """
-SELECT json_group_array(m.seq) FROM message m WHERE m.id IN (SELECT value FROM json_each(?1)) AND {tracked}
-AND NOT EXISTS (SELECT 1 FROM leased l WHERE l.seq = m.seq)
+SELECT json_group_array(m.seq) FROM json_each(?1) e CROSS JOIN message m ON m.id = e.value WHERE m.flags & 1
+"""
+SEQS_OF_IDS_SCAN = "SELECT json_group_array(m.seq) FROM message m WHERE m.id IN (SELECT value FROM json_each(?1))"
+WAITING = """
+SELECT json_group_array(m.seq) FROM json_each(?2) e CROSS JOIN message m ON m.seq = e.value
+WHERE m.id IN (SELECT value FROM json_each(?1)) AND m.seq NOT IN (SELECT seq FROM leased)
 """
 HELD_IDS = """
 SELECT json_group_array(m.id) FROM leased l JOIN message m ON m.seq = l.seq WHERE m.id IN (SELECT value FROM json_each(?1))
@@ -28,16 +32,17 @@ JOIN lane l ON l.queue = m.queue AND l.key = m.key AND l.seq = m.seq
 """
 REMOVALS = (
     "DELETE FROM ready WHERE (queue, rank, seq) IN (SELECT queue, rank, seq FROM message WHERE seq IN (SELECT value FROM json_each(?1)))",
-    "DELETE FROM due WHERE seq IN (SELECT value FROM json_each(?1))",
-    "DELETE FROM suspect WHERE seq IN (SELECT value FROM json_each(?1))",
+    "DELETE FROM due WHERE (due_at, seq) IN (SELECT due_at, seq FROM message WHERE seq IN (SELECT value FROM json_each(?1)))",
+    "DELETE FROM suspect WHERE (queue, seq) IN (SELECT queue, seq FROM message WHERE seq IN (SELECT value FROM json_each(?1)))",
     "DELETE FROM follower WHERE (queue, key, seq) IN (SELECT queue, key, seq FROM message WHERE seq IN (SELECT value FROM json_each(?1)))",
-    "DELETE FROM claimed_key WHERE until IS NULL AND id IN (SELECT id FROM message WHERE seq IN (SELECT value FROM json_each(?1)))",
+    "DELETE FROM claimed_key WHERE until IS NULL AND (key, id) IN "
+    "(SELECT head ->> 4, id FROM message WHERE seq IN (SELECT value FROM json_each(?1)))",
     "DELETE FROM message WHERE seq IN (SELECT value FROM json_each(?1))",
 )
 MARK = "INSERT OR REPLACE INTO cancel SELECT value, ?2, ?3 FROM json_each(?1)"
 PURGED = """
 SELECT json_group_array(seq) FROM (SELECT seq FROM message m WHERE queue = ?1
-AND NOT EXISTS (SELECT 1 FROM leased l WHERE l.seq = m.seq) ORDER BY m.seq LIMIT ?2)
+AND m.seq NOT IN (SELECT seq FROM leased) ORDER BY m.seq LIMIT ?2)
 """
 
 CHOSEN_DEAD = (
@@ -69,12 +74,20 @@ def remove_waiting(session: Session, seqs: str) -> None:
     session.bells |= CHANGE
 
 
-def cancel(session: Session, ids: Sequence[str], reason: str, writes: Sequence[Write]) -> list[str]:
-    """Waiting ones go, with the writes that bear their ids; held ones are marked. Answers the ids that were there."""
+def find_seqs(session: Session, ids: Sequence[str]) -> str:
+    """[seq, …] as JSON. Ids that are not tracked are looked for in the whole file: not under the lock, please."""
     text = as_json(list(ids))
-    seqs = session.value(SEQS_OF_IDS.format(tracked="m.flags & 1"), (text,))
-    if len(NUMBERS.decode(seqs)) < len(set(ids)):
-        seqs = session.value(SEQS_OF_IDS.format(tracked="true"), (text,))
+    seqs = str(session.value(SEQS_OF_IDS, (text,)))
+    return seqs if len(NUMBERS.decode(seqs)) == len(set(ids)) else str(session.value(SEQS_OF_IDS_SCAN, (text,)))
+
+
+def cancel(session: Session, ids: Sequence[str], found: str, reason: str, writes: Sequence[Write]) -> list[str]:
+    """Waiting ones go, with the writes that bear their ids; held ones are marked. Answers the ids that were there.
+
+    ``found``: what `find_seqs` said of these ids a moment ago.
+    """
+    text = as_json(list(ids))
+    seqs = session.value(WAITING, (text, found))
     gone: list[str] = IDS.decode(session.value(IDS_OF, (seqs,)))
     held: list[str] = IDS.decode(session.value(HELD_IDS, (text,)))
     if gone:
