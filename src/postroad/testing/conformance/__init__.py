@@ -3,14 +3,12 @@
 A check is a coroutine that takes an `Engine` (how to reach the one under test, fresh and empty) and fails by raising.
 It names the features it needs; what an engine does not claim is not checked, and `unclaimed` says so. With pytest:
 
-    ENGINE = EmbeddedEngine            # or a subclass of Engine
-
-    @pytest.mark.parametrize("check", CHECKS, ids=str)
+    @pytest.mark.parametrize("check", conformance.CHECKS, ids=str)
     def test_promise(check, tmp_path):
-        engine = ENGINE(tmp_path)
-        if not claimed(check, features(engine)):
-            pytest.skip(f"{engine.name} does not claim it")
-        run(check, engine)
+        engine = conformance.EmbeddedEngine(tmp_path)
+        if not conformance.claimed(check, conformance.features(engine)):
+            pytest.skip(f"{engine.name} does not claim {', '.join(sorted(check.needs))}")
+        conformance.run(check, engine)
 """
 
 from __future__ import annotations
