@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +15,7 @@ from postroad.core.outcome import Settlement, SettlementFailure
 from postroad.drivers.sqlite import claim, program, recovery
 from postroad.drivers.sqlite.session import CHANGE, WORK, Session, as_json
 from postroad.drivers.sqlite.settle import settle_all
+from postroad.drivers.sqlite.vigil import Vigil
 from postroad.drivers.sqlite.writer import Operation
 from postroad.ports.driver import Turn
 
@@ -102,7 +104,7 @@ class SqliteConsumer:
         self.on_close = on_close
         self.turns = 0
         self.interrupted = False
-        self.wake_up: Callable[[], None] | None = None
+        self.vigil: Vigil[TurnAnswer] | None = None
 
     async def turn(self, settled: Sequence[Settlement], limit: int, timeout_s: float, *, alone: bool = False) -> Turn:
         answer = await self.once(settled, limit, alone)
@@ -111,49 +113,44 @@ class SqliteConsumer:
             return answer.turn
         return await self.wait(limit, timeout_s, alone)
 
-    async def once(self, settled: Sequence[Settlement], limit: int, alone: bool) -> TurnAnswer:
+    def ask(self, settled: Sequence[Settlement], limit: int, alone: bool) -> Future[TurnAnswer]:
+        """Submit a turn. From any thread, but one at a time."""
         self.turns += 1
         start = self.turns % len(self.queues)
         rotated = self.queues[start:] + self.queues[:start]
         operation = TurnOperation(settled, rotated, limit, next(self.tokens), self.holder, alone)
-        return await asyncio.wrap_future(self.driver.writer.submit(operation))
+        return self.driver.writer.submit(operation)
+
+    async def once(self, settled: Sequence[Settlement], limit: int, alone: bool) -> TurnAnswer:
+        return await asyncio.wrap_future(self.ask(settled, limit, alone))
 
     async def wait(self, limit: int, timeout_s: float, alone: bool) -> Turn:
         """Listen first, then look again: what is committed between is not missed."""
-        loop = asyncio.get_running_loop()
-        rung = asyncio.Event()
-
-        def wake() -> None:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(rung.set)
-
-        self.wake_up = wake
-        self.driver.site.bell.wait(wake, WORK)
+        vigil = Vigil(partial(self.ask, (), limit, alone))
+        self.vigil = vigil
+        self.driver.site.bell.wait(vigil.wake, WORK)
         try:
-            return await self.look_until(limit, loop.time() + timeout_s, alone, rung)
+            return await self.look_until(vigil, limit, vigil.loop.time() + timeout_s, alone)
         finally:
-            self.driver.site.bell.leave(wake)
-            self.wake_up = None
+            self.driver.site.bell.leave(vigil.wake)
+            self.vigil = None
             self.interrupted = False
 
-    async def look_until(self, limit: int, deadline: float, alone: bool, rung: asyncio.Event) -> Turn:
-        loop = asyncio.get_running_loop()
+    async def look_until(self, vigil: Vigil[TurnAnswer], limit: int, deadline: float, alone: bool) -> Turn:
+        answer = await self.once((), limit, alone)
         while True:
-            answer = await self.once((), limit, alone)
-            left = deadline - loop.time()
+            left = deadline - vigil.loop.time()
             if not is_empty(answer.turn, alone) or self.interrupted or left <= 0:
                 return answer.turn
             due_in = left if answer.next_due is None else max(0.0, answer.next_due - answer.now)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(left, due_in)):
-                    await rung.wait()
-            rung.clear()
+            early = await vigil.rest(min(left, due_in))
+            answer = await (self.once((), limit, alone) if early is None else asyncio.wrap_future(early))
 
     def interrupt(self) -> None:
         self.interrupted = True
-        wake = self.wake_up
-        if wake is not None:
-            wake()
+        vigil = self.vigil
+        if vigil is not None:
+            vigil.stir()
 
     async def begin(self, held: Sequence[Delivery]) -> Sequence[Begun]:
         """Only suspects ask: their start is charged before they run."""
