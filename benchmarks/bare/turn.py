@@ -5,6 +5,8 @@ Under the lock run only set statements, whatever the batch; bodies are read afte
 
 from __future__ import annotations
 
+import itertools
+import os
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +14,6 @@ import msgspec
 from benchmarks.bare.insert import QUEUE
 from benchmarks.bare.schema import connect
 
-TOKEN = "UPDATE counter SET value = value + 1 WHERE name = 'token' RETURNING value"
 SETTLE_LEASES = "DELETE FROM leased WHERE token = ? AND seq IN (SELECT value FROM json_each(?))"
 SETTLE_MESSAGES = "DELETE FROM message WHERE seq IN (SELECT value FROM json_each(?))"
 CLAIM = (
@@ -39,6 +40,7 @@ class Turns:
 
     def __init__(self, file: str) -> None:
         self._connection, self._lock = connect(file)
+        self._tokens = itertools.count(os.getpid() << 32)
 
     def turn(self, settled: Batch | None, limit: int) -> Batch:
         with self._lock:
@@ -58,7 +60,7 @@ class Turns:
         self._connection.execute(SETTLE_MESSAGES, (seqs,))
 
     def _claim(self, limit: int) -> int:
-        token: int = self._connection.execute(TOKEN).get
+        token = next(self._tokens)
         self._connection.execute(CLAIM, (token, QUEUE, limit))
         last = self._connection.execute(LAST, (token,)).get
         if last:

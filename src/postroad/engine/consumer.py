@@ -31,7 +31,8 @@ from postroad.ports.store import Store
 logger = logging.getLogger("postroad.consumer")
 
 IDLE_S = 5.0
-LINGER_S = 0.01
+LINGER_S = 0.005
+LINGER_RATE_PER_S = 2000.0
 PROGRESS_EVERY_S = 0.2
 PROGRESS_KEPT_S = 86400.0
 BACKOFF_MAX_S = 5.0
@@ -105,9 +106,7 @@ class ConsumerLoop:
         given_back = self.give_back_unstarted()
         self.stopping = True
         self.signal()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await asyncio.shield(self.task)
+        await asyncio.wait({self.task}, timeout=timeout_s)
         left = len(self.held)
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
@@ -182,10 +181,14 @@ class ConsumerLoop:
             await self.receive(turn)
 
     async def linger(self) -> None:
-        """While executors have work in hand, let endings gather: a turn costs the same for one as for a hundred."""
+        """While executors have work in hand, let endings gather: a turn costs the same for one as for a hundred.
+
+        Only where handlers end by the thousand a second: what has ended and is not settled runs again after a SIGKILL.
+        """
         half = self.credit.target // 2
-        if half > self.credit.slots and len(self.held) - len(self.ended) > half and not self.suspects_waiting:
-            await asyncio.sleep(LINGER_S / 2)
+        fast = self.credit.rate_per_s > LINGER_RATE_PER_S and half > self.credit.slots
+        if fast and len(self.held) - len(self.ended) > half and not self.suspects_waiting:
+            await asyncio.sleep(LINGER_S)
 
     async def wait_for_something(self) -> None:
         with contextlib.suppress(TimeoutError):
