@@ -27,9 +27,24 @@ Batch = tuple[list[Signature[Any]], list[Send]]
 
 def batches(owner: Owner, signatures: Iterable[Signature[Any]]) -> Iterator[tuple[bool, Batch]]:
     """Runs of at most BATCH calls that are all, or none, to be sent at once; in order."""
-    for now, run in groupby(signatures, key=lambda signature: checked(owner, signature).task.sending.send_now):
+    for now, run in groupby(signatures, key=Immediacy(owner)):
         while part := list(islice(run, BATCH)):
             yield now, (part, [signature.task.outgoing(signature.bound)[0] for signature in part])
+
+
+class Immediacy:
+    """Whether a call is to be sent at once; also that it can be sent here. Most calls are of the task of the one before."""
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        self.task: object = None
+        self.now = False
+
+    def __call__(self, signature: Signature[Any]) -> bool:
+        if type(signature) is not Signature or signature.task is not self.task:
+            self.task = checked(self.owner, signature).task
+            self.now = signature.task.sending.send_now
+        return self.now
 
 
 def checked(owner: Owner, signature: Signature[Any]) -> Signature[Any]:

@@ -77,6 +77,7 @@ class SqliteDriver:
         self.is_open = False
         self.lifecycle = threading.Lock()
         self.own_seats: list[Seat] = []
+        self.numbers: dict[str, int] = {}
         self.tokens: dict[int, Iterator[int]] = {}
         self.site: Site = MemorySite()
         forking.ENGINES.add(self)
@@ -120,6 +121,8 @@ class SqliteDriver:
         except BaseException:
             self.writer.close()
             raise
+
+        self.numbers = committed_queues(self.writer.session)
 
     def start_reader(self) -> None:
         """A file has a connection for looking; memory has but one."""
@@ -229,11 +232,12 @@ class SqliteDriver:
     async def apply(self, changes: Sequence[Change]) -> None:
         if changes:
             await self.call(lambda session: operations.apply(session, changes))
+            self.numbers = await self.call(committed_queues)
 
     def publish_future(
         self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
     ) -> Future[Sequence[Receipt | Refused]]:
-        return self.ready_writer().submit(PublishOperation(batch, writes, is_full(durability)))
+        return self.ready_writer().submit(PublishOperation(batch, writes, is_full(durability), self.numbers))
 
     def publish_wait(
         self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
@@ -404,6 +408,11 @@ class SqliteDriver:
 
     async def delete_dead(self, which: DeadLetterFilter, limit: int) -> int:
         return await self.call(lambda session: operations.delete_dead(session, which, limit))
+
+
+def committed_queues(session: Session) -> dict[str, int]:
+    """A copy for other threads, taken while no transaction that declares queues is open."""
+    return dict(session.numbers)
 
 
 def recover_dead(folder: Path, name: str, boot: str, worker: str, session: Session) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from postroad.core.message import Message, Receipt, Refused, Send
+import msgspec
+
+from postroad.core.message import Receipt, Refused, Send
 from postroad.core.writes import Write
 from postroad.drivers.sqlite import dedupe, documents, lanes
-from postroad.drivers.sqlite.rows import message_row
+from postroad.drivers.sqlite.rows import InsertRow, message_row
 from postroad.drivers.sqlite.session import WORK, Session, as_json
 from postroad.errors import NotFound
 
@@ -53,23 +55,48 @@ def refusal(session: Session, send: Send) -> Refused | None:
     return None
 
 
+class Batch(msgspec.Struct, frozen=True, gc=False):
+    """Messages ready to be inserted. ``rows``: JSON text for INSERT; ``alone``: the row, when there is only one."""
+
+    count: int
+    rows: str
+    alone: InsertRow | None
+    delayed: bool
+    keyed: bool
+
+
+def batch_of(sends: Sequence[Send], numbers: Mapping[str, int]) -> Batch:
+    """The work that needs no connection: whoever sends much does it himself, beside the writer."""
+    rows = [message_row(send.message, numbers[send.to.routing_key]) for send in sends]
+    alone = rows[0] if len(rows) == 1 else None
+    delayed = any(send.message.due_at is not None for send in sends)
+    keyed = any(send.message.key is not None for send in sends)
+    return Batch(len(rows), "" if alone else as_json(rows), alone, delayed, keyed)
+
+
+def is_plain(send: Send, numbers: Mapping[str, int]) -> bool:
+    """Nothing must be looked up before it is inserted."""
+    message = send.message
+    return not (message.dedupe or message.unique or send.to.exchange) and send.to.routing_key in numbers
+
+
 def insert(session: Session, sends: Sequence[Send]) -> None:
-    if not sends:
-        return
-    rows = [message_row(send.message, session.numbers[send.to.routing_key]) for send in sends]
-    first = session.bump("seq", len(rows)) - len(rows) + 1
-    if len(rows) == 1:
-        session.connection.execute(INSERT_ONE, (*rows[0], first))
+    if sends:
+        insert_batch(session, batch_of(sends, session.numbers))
+
+
+def insert_batch(session: Session, batch: Batch) -> None:
+    first = session.bump("seq", batch.count) - batch.count + 1
+    if batch.alone is not None:
+        session.connection.execute(INSERT_ONE, (*batch.alone, first))
     else:
-        session.connection.execute(INSERT, (first, as_json(rows)))
-    place(session, [send.message for send in sends], first)
+        session.connection.execute(INSERT, (first, batch.rows))
+    place(session, batch.delayed, batch.keyed, first)
     session.bells |= WORK
 
 
-def place(session: Session, messages: Sequence[Message], first: int) -> None:
+def place(session: Session, delayed: bool, keyed: bool, first: int) -> None:
     """The entries that say where the new messages wait."""
-    delayed = any(message.due_at is not None for message in messages)
-    keyed = any(message.key is not None for message in messages)
     session.connection.execute(READY if delayed or keyed else READY_ALL, (first,))
     if delayed:
         session.connection.execute(DUE, (first,))

@@ -10,16 +10,17 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import apsw
 
 from postroad.core.message import Receipt, Refused, Send
 from postroad.core.writes import Write
-from postroad.drivers.sqlite.publish import publish
+from postroad.drivers.sqlite.publish import batch_of, insert_batch, is_plain, publish
 from postroad.drivers.sqlite.session import NotAsExpected, Session
 from postroad.drivers.sqlite.trouble import translated
 from postroad.errors import Closed
@@ -28,6 +29,8 @@ logger = logging.getLogger("postroad.engine")
 
 T = TypeVar("T")
 GROUP_MAX = 1000
+LARGE = 100
+"""Messages from which on a batch is made ready before it is handed over."""
 
 
 class Operation(Generic[T]):
@@ -59,17 +62,33 @@ class Operation(Generic[T]):
 
 
 class PublishOperation(Operation[Sequence[Receipt | Refused]]):
-    """A batch to insert; batches that wait together are inserted together."""
+    """A batch to insert; batches that wait together are inserted together.
 
-    def __init__(self, sends: Sequence[Send], writes: Sequence[Write], durable: bool) -> None:
+    ``numbers``: the queues known to be there. A large batch over these is made ready here, in the thread of whoever
+    sends, so that the writer has only SQLite's part of the work.
+    """
+
+    def __init__(
+        self,
+        sends: Sequence[Send],
+        writes: Sequence[Write],
+        durable: bool,
+        numbers: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         super().__init__()
+        large = len(sends) >= LARGE and not writes and all(is_plain(send, numbers) for send in sends)
+        self.batch = batch_of(sends, numbers) if large else None
         self.sends = sends
         self.writes = writes
         self.durable = durable
         self.answers: Sequence[Receipt | Refused] = ()
 
     def apply(self, session: Session) -> None:
-        publish_together(session, [self])
+        if self.batch is None:
+            publish_together(session, [self])
+        else:
+            insert_batch(session, self.batch)
+            self.answers = [Receipt(send.message.id) for send in self.sends]
 
     def after(self, session: Session) -> Sequence[Receipt | Refused]:
         return self.answers
@@ -259,11 +278,13 @@ def run_program(session: Session, program: tuple[str, tuple[object, ...]]) -> No
 
 
 def apply_all(session: Session, wanted: Sequence[Operation[Any]]) -> None:
-    publishes = [operation for operation in wanted if isinstance(operation, PublishOperation)]
-    if publishes:
-        publish_together(session, publishes)
+    together = [
+        operation for operation in wanted if isinstance(operation, PublishOperation) and operation.batch is None
+    ]
+    if together:
+        publish_together(session, together)
     for operation in wanted:
-        if not isinstance(operation, PublishOperation):
+        if not isinstance(operation, PublishOperation) or operation.batch is not None:
             operation.apply(session)
 
 
