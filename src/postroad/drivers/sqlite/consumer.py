@@ -113,20 +113,22 @@ class SqliteConsumer:
             return answer.turn
         return await self.wait(limit, timeout_s, alone)
 
-    def ask(self, settled: Sequence[Settlement], limit: int, alone: bool) -> Future[TurnAnswer]:
-        """Submit a turn. From any thread, but one at a time."""
+    def operation(self, settled: Sequence[Settlement], limit: int, alone: bool) -> TurnOperation:
         self.turns += 1
         start = self.turns % len(self.queues)
         rotated = self.queues[start:] + self.queues[:start]
-        operation = TurnOperation(settled, rotated, limit, next(self.tokens), self.holder, alone)
-        return self.driver.writer.submit(operation)
+        return TurnOperation(settled, rotated, limit, next(self.tokens), self.holder, alone)
+
+    def ask(self, limit: int, alone: bool) -> Future[TurnAnswer]:
+        """Take, now if possible. From any thread, but never two at a time."""
+        return self.driver.writer.offer(self.operation((), limit, alone))
 
     async def once(self, settled: Sequence[Settlement], limit: int, alone: bool) -> TurnAnswer:
-        return await asyncio.wrap_future(self.ask(settled, limit, alone))
+        return await asyncio.wrap_future(self.driver.writer.submit(self.operation(settled, limit, alone)))
 
     async def wait(self, limit: int, timeout_s: float, alone: bool) -> Turn:
         """Listen first, then look again: what is committed between is not missed."""
-        vigil = Vigil(partial(self.ask, (), limit, alone))
+        vigil = Vigil(partial(self.ask, limit, alone))
         self.vigil = vigil
         self.driver.site.bell.wait(vigil.wake, WORK)
         try:

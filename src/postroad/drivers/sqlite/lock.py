@@ -52,6 +52,15 @@ class FileLock:
     ) -> None:
         fcntl.flock(self.fd, fcntl.LOCK_UN)
 
+    def is_free(self) -> bool:
+        """Whether nobody has it just now, neither here nor elsewhere."""
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        return True
+
     def holder_pid(self) -> int | None:
         """Who took it last; None when nobody ever did."""
         image = os.pread(self.fd, PID.size, 0)
@@ -65,6 +74,9 @@ class NoLock:
     """For an engine in memory: nobody else can have it."""
 
     path = ""
+
+    def is_free(self) -> bool:
+        return True
 
     def __enter__(self) -> None:
         return None

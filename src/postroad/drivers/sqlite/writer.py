@@ -12,7 +12,6 @@ import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +19,7 @@ import apsw
 
 from postroad.core.message import Receipt, Refused, Send
 from postroad.core.writes import Write
+from postroad.drivers.sqlite.lock import FileLock, NoLock
 from postroad.drivers.sqlite.publish import batch_of, insert_batch, is_plain, publish
 from postroad.drivers.sqlite.session import NotAsExpected, Session
 from postroad.drivers.sqlite.trouble import translated
@@ -135,7 +135,7 @@ class Writer:
     """``open``: makes the session, in the writer's thread. ``ring``: wakes whoever waits for these kinds of change."""
 
     def __init__(
-        self, open: Callable[[], Session], lock: AbstractContextManager[None], ring: Callable[[int], None], name: str
+        self, open: Callable[[], Session], lock: FileLock | NoLock, ring: Callable[[int], None], name: str
     ) -> None:
         self.open = open
         self.lock = lock
@@ -167,6 +167,18 @@ class Writer:
         finally:
             self.mutex.release()
         return operation.future.result()
+
+    def offer(self, operation: Operation[T]) -> Future[T]:
+        """Done by this thread itself when neither the writer nor the file is busy; else submitted. Does not wait long."""
+        self.check_open()
+        if self.mutex.acquire(blocking=False):
+            try:
+                if self.lock.is_free():
+                    self.commit_apart(self.session, [operation])
+                    return operation.future
+            finally:
+                self.mutex.release()
+        return self.submit(operation)
 
     def check_open(self) -> None:
         if self.closed:
