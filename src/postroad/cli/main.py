@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a character still gets the rest
     try:
-        code = run(words)
-        sys.stdout.flush()
+        code = exit_code(words)
+        sys.stdout.flush()  # here, where a reader that has left is no error; not at interpreter exit
         return code
     except BrokenPipeError:
         return reader_left()
@@ -40,6 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "--traceback" in words:
             raise
         return report(error)
+
+
+def exit_code(words: Sequence[str]) -> int:
+    """The command's; argparse ends help, version and usage by SystemExit."""
+    try:
+        return run(words)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else exits.OK
 
 
 def run(words: Sequence[str]) -> int:

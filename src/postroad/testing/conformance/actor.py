@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -98,7 +99,7 @@ def start(seat: Seat | None, taken: list[Delivery]) -> None:
 
 
 async def work(cue: Cue) -> None:
-    """Handle what comes until the input ends: tell key and body at start and end; release some once, at random."""
+    """Handle what comes until the input ends: tell key, body and when, at start and end; release some once."""
     async with open_driver(cue.url) as driver:
         desk = await consumer_of(driver)
         ended = asyncio.ensure_future(until_input_ends())
@@ -111,10 +112,10 @@ async def work(cue: Cue) -> None:
 
 async def handle(desk: Desk, delivery: Delivery, follow: bool) -> None:
     number = delivery.message.body.decode()
-    tell("start", delivery.message.key, number)
+    tell("start", delivery.message.key, number, time.monotonic_ns())
     await asyncio.sleep(0)
     outcome: Outcome = Release(0.01, counted=True) if int(number) % 7 == 3 and delivery.attempt == 1 else ACCEPT
-    tell("end", delivery.message.key, number, type(outcome).__name__)
+    tell("end", delivery.message.key, number, time.monotonic_ns(), type(outcome).__name__)
     following = [send(message(delivery.message.body), FOLLOWERS)] if follow and outcome is ACCEPT else []
     writes = [Put("handled", number, "{}")] if follow and outcome is ACCEPT else []
     await desk.settle(settlement(delivery, outcome, following, writes))

@@ -198,17 +198,21 @@ async def keys_stay_in_order_across_processes_and_retries(engine: Engine) -> Non
         await desk.send(*[message(b"%d" % n, key=f"k{n % 6}") for n in range(count)])
         async with await engine.actor("work") as one, await engine.actor("work") as other:
             events = await events_until(count, one, other)
-    accepted = defaultdict(list)
-    for word, key, number, *outcome in events:
-        if word == "end" and outcome == ["Accept"]:
+    accepted, words = defaultdict(list), defaultdict(list)
+    for word, key, number, _when, *outcome in events:
+        words[key].append((word, number))
+        if outcome == ["Accept"]:
             accepted[key].append(int(number))
     assert {key: len(numbers) for key, numbers in accepted.items()} == {f"k{n}": count // 6 for n in range(6)}
     for numbers in accepted.values():
         assert numbers == sorted(numbers)
+    for told in words.values():
+        for start, end in zip(told[::2], told[1::2], strict=False):
+            assert (start[0], end[0]) == ("start", "end") and start[1] == end[1], "a key's handlers overlapped"
 
 
 async def events_until(count: int, *actors: Actor) -> list[list[str]]:
-    """What these workers tell, as it comes, until so many messages were accepted."""
+    """What these workers tell until so many messages were accepted, in the order in which it happened."""
     events: list[list[str]] = []
     accepted: list[str] = []
 
@@ -224,4 +228,4 @@ async def events_until(count: int, *actors: Actor) -> list[list[str]]:
         each.cancel()
     await asyncio.gather(*listening, return_exceptions=True)
     assert done, f"{len(accepted)} of {count} within {DEADLINE_S:g} s"
-    return events
+    return sorted(events, key=lambda words: int(words[3]))
