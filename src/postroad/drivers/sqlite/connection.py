@@ -27,7 +27,8 @@ def connect(path: str, *, writes: bool) -> apsw.Connection:
         try:
             connection.set_busy_timeout(5000)
             check_owner(connection, path)
-            connection.execute(PRAGMAS if writes else "PRAGMA query_only=ON; PRAGMA cache_size=-2000")
+            settings = connection.execute(PRAGMAS if writes else "PRAGMA query_only=ON; PRAGMA cache_size=-2000")
+            settings.fetchall()  # apsw stops at the first row a statement gives: without this the rest is not done
         except BaseException:
             connection.close()
             raise
