@@ -22,6 +22,7 @@ def describe() -> dict[str, str]:
         "processor": _processor(),
         "kernel": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "load before": f"{os.getloadavg()[0]:.1f}",
     }
 
 

@@ -28,7 +28,7 @@ def section(outcome: Outcome, machine: Facts) -> str:
     """What stands between the markers: the sentence, the table, and where it was measured."""
     runs = max((len(samples) for samples in outcome.samples.values()), default=0)
     how = f"{runs} runs, the rows in turn; medians" if runs > 1 else "1 run"
-    place = f"{machine['cores']} cores, {machine['kernel']}, {machine['python']}"
+    place = f"{machine['cores']} cores, {machine['kernel']}, {machine['python']}, load before {machine['load before']}"
     return (
         f"{outcome.measurement.about}\n\n{table(outcome)}\n\n*{how}. {place}; a synced write took {machine['sync']}.*"
     )
