@@ -18,7 +18,7 @@ from postroad.tasks.route import Owner, Route
 from postroad.tasks.signature import Chain, Signature
 from postroad.tasks.task import result_of
 
-BATCH = 5_000
+BATCH = 2_000
 WINDOW = 2
 """Batches on their way while the next is made."""
 

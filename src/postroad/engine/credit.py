@@ -8,7 +8,7 @@ from __future__ import annotations
 
 AHEAD_S = 0.05
 SMOOTHING = 0.3
-RATE_MIN_S = 0.001
+RATE_MIN_S = 0.02
 
 
 class Credit:
