@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
@@ -89,19 +89,11 @@ class TurnAnswer(msgspec.Struct, frozen=True):
 class SqliteConsumer:
     """Takes from its queues in rotation, so that none starves another."""
 
-    def __init__(
-        self,
-        driver: SqliteDriver,
-        queues: Sequence[str],
-        holder: int,
-        tokens: Iterator[int],
-        on_close: Callable[[], None],
-    ) -> None:
+    def __init__(self, driver: SqliteDriver, queues: Sequence[str], holder: int, tokens: Iterator[int]) -> None:
         self.driver = driver
         self.queues = tuple(queues)
         self.holder = holder
         self.tokens = tokens
-        self.on_close = on_close
         self.turns = 0
         self.interrupted = False
         self.vigil: Vigil[TurnAnswer] | None = None
@@ -170,7 +162,6 @@ class SqliteConsumer:
 
     async def close(self) -> None:
         await self.driver.call(lambda session: recovery.give_back_uncounted(session, self.holder))
-        self.on_close()
 
 
 def is_empty(turn: Turn, alone: bool) -> bool:

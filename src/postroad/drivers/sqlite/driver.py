@@ -255,7 +255,7 @@ class SqliteDriver:
         holder = await self.call(partial(self.register, seat, subscription))
         listener.state("connected")
         tokens = self.tokens.setdefault(holder, itertools.count((holder << 32) + 1))
-        return SqliteConsumer(self, subscription.queues, holder, tokens, lambda: None)
+        return SqliteConsumer(self, subscription.queues, holder, tokens)
 
     def register(self, seat: Seat, subscription: Subscription, session: Session) -> int:
         for queue in subscription.queues:
