@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from postroad.core.delivery import Delivery
     from postroad.core.message import Message, Send
     from postroad.core.retry import Retry
-    from postroad.errors import DeadLetter, Drop, NotSupported, PostroadError, RetryLater
+    from postroad.errors import BatchError, DeadLetter, Drop, NotSupported, PostroadError, RetryLater
+    from postroad.events.cloudevent import CloudEvent
     from postroad.events.event import Event
+    from postroad.ports.driver import DeadLetterRecord
+    from postroad.queues.exchange import MessageExchange as Exchange
+    from postroad.queues.queue import MessageQueue as Queue
+    from postroad.queues.received import Received
     from postroad.tasks.canvas import Group, chord, group, step
     from postroad.tasks.current import current
     from postroad.tasks.documents import Progress
@@ -52,7 +57,13 @@ __all__ = [
     "RetryLater",
     "DeadLetter",
     "Drop",
+    "BatchError",
     "Event",
+    "CloudEvent",
+    "Queue",
+    "Exchange",
+    "Received",
+    "DeadLetterRecord",
     "Message",
     "Send",
     "Delivery",
@@ -84,19 +95,31 @@ _PLACES = {
     "Drop": "errors",
     "PostroadError": "errors",
     "NotSupported": "errors",
+    "BatchError": "errors",
     "Event": "events.event",
+    "CloudEvent": "events.cloudevent",
+    "DeadLetterRecord": "ports.driver",
     "Message": "core.message",
     "Send": "core.message",
     "Delivery": "core.delivery",
 }
 
-_NOT_BUILT = ("BatchError", "CloudEvent", "DeadLetterRecord", "PendingPosition", "Position", "Record", "GroupFailed")
+_RENAMED = {
+    "Queue": ("queues.queue", "MessageQueue"),
+    "Exchange": ("queues.exchange", "MessageExchange"),
+    "Received": ("queues.received", "Received"),
+}
+
+_NOT_BUILT = ("PendingPosition", "Position", "Record")
 
 
 def __getattr__(name: str) -> Any:
     place = _PLACES.get(name)
     if place is not None:
         value = getattr(importlib.import_module(f"postroad.{place}"), name)
+    elif name in _RENAMED:
+        module, own = _RENAMED[name]
+        value = getattr(importlib.import_module(f"postroad.{module}"), own)
     elif name == "errors":
         value = importlib.import_module("postroad.errors")
     elif name in _NOT_BUILT:

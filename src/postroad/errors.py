@@ -5,8 +5,10 @@ PostroadError
 │   ├── InvalidURL
 │   ├── InvalidOption
 │   ├── InvalidName
+│   ├── InvalidPattern          a topic pattern that could never match what it seems to
 │   ├── MissingExtra
-│   ├── TopologyConflict        two declarations of one queue differ
+│   ├── TopologyConflict        two declarations of one queue or exchange differ
+│   ├── QueueExclusive          another process takes from this exclusive queue
 │   └── SentAtImport            a send while modules are being discovered
 ├── NotSupported                the engine cannot keep that promise, or the feature is not built yet
 ├── UsageError                  a call in the wrong place
@@ -20,7 +22,8 @@ PostroadError
 │   ├── ArgumentsDoNotFit
 │   ├── Unserialisable
 │   ├── TooLarge
-│   └── Undecodable
+│   ├── Undecodable
+│   └── BatchError              raised by a batch handler: these of the batch failed, the others did not
 ├── EngineError                 the engine, its file or its server is in trouble
 │   ├── EngineUnavailable
 │   ├── NotADatabase
@@ -38,6 +41,7 @@ PostroadError
 │   ├── NotFound
 │   ├── ResultsDisabled
 │   ├── ResultTimeout           (also a TimeoutError)
+│   ├── QueueEmpty              (also a TimeoutError) nothing came in time
 │   ├── TaskFailed              the task raised an error whose own type cannot be rebuilt here
 │   ├── TaskDead                it ended as a dead letter
 │   ├── TaskRevoked
@@ -54,7 +58,7 @@ A message says what happened, why, and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 
@@ -78,12 +82,20 @@ class InvalidName(ConfigurationError):
     """A name that cannot be used: a task in ``__main__``, a queue with control characters."""
 
 
+class InvalidPattern(ConfigurationError):
+    """A topic pattern with a wildcard inside a word, or with an empty word."""
+
+
 class MissingExtra(ConfigurationError):
     """The engine exists but its client library is not installed."""
 
 
 class TopologyConflict(ConfigurationError):
-    """A queue is declared twice with different arguments."""
+    """A queue or an exchange is declared twice with different arguments."""
+
+
+class QueueExclusive(ConfigurationError):
+    """An exclusive queue is taken from by another process."""
 
 
 class SentAtImport(ConfigurationError):
@@ -140,6 +152,14 @@ class TooLarge(MessageError, ValueError):
 
 class Undecodable(MessageError, ValueError):
     """A body is not what its handler's annotations say."""
+
+
+class BatchError(MessageError):
+    """Raised by a batch handler: ``errors`` by index in the batch; those not named have succeeded."""
+
+    def __init__(self, errors: Mapping[int, BaseException]) -> None:
+        super().__init__(f"{len(errors)} of the batch failed: {', '.join(f'[{at}] {error}' for at, error in errors.items())}"[:2000])
+        self.errors = dict(errors)
 
 
 class EngineError(PostroadError):
@@ -211,6 +231,10 @@ class ResultsDisabled(ResultError):
 
 class ResultTimeout(ResultError, TimeoutError):
     """The result did not come in time; the task goes on."""
+
+
+class QueueEmpty(ResultError, TimeoutError):
+    """No message came within the time given to ``receive``."""
 
 
 class TaskFailed(ResultError):

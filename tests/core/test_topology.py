@@ -16,7 +16,7 @@ PRESENT = Queue("media", "tasks", 100, "reject", 60.0, 9)
 def test_a_new_queue_is_created_in_words() -> None:
     change = change_for(PRESENT, None)
     assert change is not None
-    assert (change.action, change.queue, change.words) == ("create", PRESENT, "create queue 'media'")
+    assert (change.action, change.what, change.words) == ("create", PRESENT, "create queue 'media'")
 
 
 def test_the_same_queue_changes_nothing() -> None:
@@ -59,6 +59,8 @@ def test_every_argument_is_compared() -> None:
         "overflow",
         "ttl_s",
         "priority_max",
+        "exclusive",
+        "temporary",
     }
 
 

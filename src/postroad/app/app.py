@@ -13,11 +13,15 @@ from postroad.app import hosting, sending
 from postroad.app.config import engine_url
 from postroad.app.connection import EngineConnection
 from postroad.app.declaring import DeclaresTasks
+from postroad.app.declaring_events import DeclaresEvents
+from postroad.app.declaring_queues import DeclaresQueues
 from postroad.app.eager import eager_route
 from postroad.app.handlers import Handlers
 from postroad.app.lifespan import Lifespan, opened
 from postroad.app.middleware import Middleware
 from postroad.app.outbound import hooked
+from postroad.app.outboxes import WritesOutboxes
+from postroad.app.parts import P, Parts
 from postroad.app.registry import AnyTask, Registry, topology_of
 from postroad.app.router import Router
 from postroad.app.running import DRAIN_S, RunningWorker, run_until_told
@@ -27,7 +31,7 @@ from postroad.app.waiting import ends, may_wait_for, values
 from postroad.core.delivery import Delivery
 from postroad.core.durations import Duration
 from postroad.core.message import BODY_BYTES_MAX
-from postroad.core.topology import Topology
+from postroad.core.topology import Topology, merged
 from postroad.engine.handler import Handler
 from postroad.engine.portal import PORTAL, refuse_on_loop
 from postroad.engine.publisher import Publisher, importing, send_now
@@ -43,7 +47,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class App(DeclaresTasks, Unbuilt):
+class App(DeclaresTasks, DeclaresQueues, DeclaresEvents, WritesOutboxes, Unbuilt):
     """Tasks on one engine, named by its URL.
 
     ``url``: read at the first use; None means $POSTROAD_URL, else [tool.postroad] url, else postroad.db beside the nearest
@@ -81,9 +85,11 @@ class App(DeclaresTasks, Unbuilt):
         self.included = list(include)
         self.lifespan = lifespan
         self.registry = Registry()
+        self.parts = Parts()
         self.middlewares: list[Middleware] = []
-        self.handlers = Handlers(self.registry, self)
+        self.handlers = Handlers(self.registry, self.parts, self)
         self.resolve: Callable[[Delivery], Handler | None] = self.handlers.resolve
+        self.services: list[Callable[[Driver], Awaitable[None]]] = []
         self.connection = EngineConnection(lambda: self.url, self.topology)
         self.plain_route = Route(Publisher(self.connection, durability), self.connection.memory)
         self.route = self.plain_route
@@ -131,6 +137,14 @@ class App(DeclaresTasks, Unbuilt):
         self.handlers.changed()
         self.connection.changed()
 
+    def declare(self, part: P) -> P:
+        """Take in a queue, an exchange, a subscription, ...; declaring does no I/O."""
+        self.parts.add(part)
+        part.adopt(self)
+        self.handlers.changed()
+        self.connection.changed()
+        return part
+
     def include(self, *parts: Router | str) -> None:
         """Take in what a router declares, or a module by its name (imported when a worker starts)."""
         for part in parts:
@@ -139,6 +153,8 @@ class App(DeclaresTasks, Unbuilt):
                 continue
             for task in part.tasks:
                 self.adopt(task)
+            for one in part.parts:
+                self.declare(one)
 
     def use(self, middleware: Middleware) -> None:
         """Add hooks around sends and handlers. Before the first of either."""
@@ -154,13 +170,19 @@ class App(DeclaresTasks, Unbuilt):
             with importing(name):
                 importlib.import_module(name)
 
-    def topology(self) -> Topology:
-        """All that the app declares."""
-        return topology_of(task.definition.policy(self).queue for task in self.registry.by_name.values())
+    def topology(self, *, worker: bool = False) -> Topology:
+        """All that the app declares; for a worker, also the temporary queues of its process."""
+        tasks = topology_of(task.definition.policy(self).queue for task in self.registry.by_name.values())
+        return merged([self.parts.topology(worker=worker), tasks])
 
     def queues(self) -> tuple[str, ...]:
-        """The queues of its tasks, by name."""
-        return tuple(queue.name for queue in self.topology().queues)
+        """The queues that its handlers take from, by name."""
+        tasks = {task.definition.policy(self).queue for task in self.registry.by_name.values()}
+        return tuple(sorted(tasks | set(self.parts.sources)))
+
+    def prefetches(self) -> dict[str, int]:
+        """Queues of which a process holds only so many deliveries."""
+        return {name: source.prefetch for name, source in self.parts.sources.items() if source.prefetch is not None}
 
     # Sending
 

@@ -54,21 +54,29 @@ class Address(msgspec.Struct, frozen=True, gc=False):
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
-    """One message on its way to one address."""
+    """One message on its way to one address. ``mandatory``: refuse it when an exchange routes it to nobody."""
 
     to: Address
     message: Message
+    mandatory: bool = False
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):
-    """The engine has the message. ``duplicate_of``: it had one already, with this id, and kept that instead."""
+    """The engine has the message. ``duplicate_of``: it had one already, with this id, and kept that instead.
+
+    ``routed``: to how many queues it went; 0: to nobody (it is in the log of the unrouted).
+    """
 
     id: str
     duplicate_of: str | None = None
+    routed: int = 1
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """The engine did not take the message. ``kind``: ``full`` or ``unroutable``."""
+    """The engine did not take the message.
+
+    ``kind``: ``full`` (the queue rejects), ``blocked`` (the queue is full and lets its producers wait) or ``unroutable``.
+    """
 
     id: str
     kind: str

@@ -34,16 +34,23 @@ ACCEPT = Accept()
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
-    """An outcome with what leaves with it: messages and store writes, all or nothing."""
+    """An outcome with what leaves with it: messages and store writes, all or nothing.
+
+    ``mark``: the inbox remembers it for this queue; when it is there already, nothing of this settlement happens but that
+    the message leaves (SettlementFailure ``duplicate``).
+    """
 
     delivery: Delivery
     outcome: Outcome
     sends: tuple[Send, ...] = ()
     writes: tuple[Write, ...] = ()
+    mark: str | None = None
 
 
 class SettlementFailure(msgspec.Struct, frozen=True, gc=False):
-    """A settlement the engine refused. ``kind``: ``lost`` (the lease went elsewhere) or ``refused`` (a send was)."""
+    """A settlement that did not happen. ``kind``: ``lost`` (the lease went elsewhere), ``refused`` (a send was),
+    ``blocked`` (a send goes to a queue that is full and lets its producers wait) or ``duplicate`` (the mark was there:
+    the message left, the sends and writes were not done)."""
 
     settlement: Settlement
     kind: str

@@ -5,7 +5,7 @@ All coroutines run on one event loop. Errors are Postroad's own: a driver transl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
@@ -16,12 +16,15 @@ from postroad.core.capabilities import Capabilities
 from postroad.core.delivery import Attempt, Begun, Delivery
 from postroad.core.message import Message, Receipt, Refused, Send
 from postroad.core.outcome import Settlement, SettlementFailure
-from postroad.core.topology import Change, Topology
+from postroad.core.topology import Binding, Change, Topology
 from postroad.core.writes import Write
 
 
 class Subscription(msgspec.Struct, frozen=True):
-    """What a consumer takes from, in turn, and who it says it is. ``seat``: reserved by this very process, if it was."""
+    """What a consumer takes from, in turn, and who it says it is. ``seat``: reserved by this very process, if it was.
+
+    Temporary queues among them belong to this consumer's process from now on, exclusive ones while it takes part.
+    """
 
     queues: tuple[str, ...]
     worker: str = ""
@@ -66,19 +69,30 @@ class Listener(Protocol):
 class Consumer(Protocol):
     """One subscription's hold on the engine. Never two turns at once."""
 
-    async def turn(self, settled: Sequence[Settlement], limit: int, timeout_s: float, *, alone: bool = False) -> Turn:
+    async def turn(
+        self,
+        settled: Sequence[Settlement],
+        limit: int,
+        timeout_s: float,
+        *,
+        alone: bool = False,
+        limits: Mapping[str, int] | None = None,
+    ) -> Turn:
         """Settle and receive in one round trip or transaction.
 
         Settles first, each item by itself: a refused one does not hold up the rest. Then takes up to ``limit``
         messages; when none is there (and nothing was settled), waits up to ``timeout_s``, or until `interrupt`.
-        ``alone``: takes only suspects.
+        ``alone``: takes only suspects. ``limits``: for queues of which fewer may be taken now, how many (0: none).
         """
 
     def interrupt(self) -> None:
         """Let a waiting turn return now. From any thread."""
 
-    async def begin(self, held: Sequence[Delivery]) -> Sequence[Begun]:
-        """Fence, count and judge deliveries that ask for it (``needs_begin``), durably, before their handlers run."""
+    async def begin(self, held: Sequence[Delivery], marks: Sequence[str | None] = ()) -> Sequence[Begun]:
+        """Fence, count and judge deliveries that ask for it (``needs_begin``), durably, before their handlers run.
+
+        ``marks``: one a delivery, or none at all; a delivery whose mark the inbox of its queue has is a ``duplicate``.
+        """
 
     async def extend(self, held: Sequence[Delivery]) -> Sequence[Delivery]:
         """Renew the leases; answers those that are lost."""
@@ -113,7 +127,11 @@ class Driver(Protocol):
         """
 
     async def consume(self, subscription: Subscription, listener: Listener) -> Consumer:
-        """Start taking part. Queues that are not declared raise NotFound."""
+        """Start taking part. Queues that are not declared raise NotFound; an exclusive one that another process has,
+        QueueExclusive."""
+
+    async def topology(self) -> Topology:
+        """All that is there."""
 
 
 @runtime_checkable
@@ -145,7 +163,10 @@ class Supervisable(Protocol):
 
 
 class QueueDepth(msgspec.Struct, frozen=True):
-    """Counts of messages now, and the age of the oldest ready one in seconds (None when none is ready)."""
+    """Counts of messages now, and the age of the oldest ready one in seconds (None when none is ready).
+
+    ``consumers``: living processes that take from it. ``published``: since it was made.
+    """
 
     queue: str
     ready: int
@@ -153,6 +174,10 @@ class QueueDepth(msgspec.Struct, frozen=True):
     in_flight: int
     dead: int
     oldest_age_s: float | None
+    carries: str = ""
+    max_length: int | None = None
+    consumers: int = 0
+    published: int = 0
 
 
 class Located(msgspec.Struct, frozen=True):
@@ -171,7 +196,10 @@ class Located(msgspec.Struct, frozen=True):
 
 
 class DeadLetterRecord(msgspec.Struct, frozen=True):
-    """A dead letter, whole: the message as it was, and why it died. ``number`` addresses it; times are wall seconds."""
+    """A dead letter, whole: the message as it was, and why it died. ``number`` addresses it; times are wall seconds.
+
+    ``deaths``: 2 and more when it was redriven and died again. ``edited``: its body or headers are no longer as sent.
+    """
 
     number: int
     source: str
@@ -184,16 +212,30 @@ class DeadLetterRecord(msgspec.Struct, frozen=True):
     crashes: int
     worker: str
     history: tuple[Attempt, ...] = ()
+    deaths: int = 1
+    edited: bool = False
+
+
+class Redriven(msgspec.Struct, frozen=True):
+    """What became of a redrive: how many went back, and why the next one could not (its queue is full, or gone)."""
+
+    count: int
+    refused: str = ""
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True):
-    """Which dead letters: all that match every given field. ``fingerprint`` may be a prefix."""
+    """Which dead letters: all that match every given field. ``fingerprint`` may be a prefix, ``reason`` a part of it;
+    they died ``since`` then and before ``until`` (wall seconds)."""
 
     source: str | None = None
     fingerprint: str | None = None
     error_type: str | None = None
     number: int | None = None
     id: str | None = None
+    task: str | None = None
+    reason: str | None = None
+    since: float | None = None
+    until: float | None = None
 
 
 class HolderInfo(msgspec.Struct, frozen=True):
@@ -207,6 +249,7 @@ class HolderInfo(msgspec.Struct, frozen=True):
     state: str
     in_flight: int
     running: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -215,6 +258,15 @@ class Inspectable(Protocol):
 
     async def queues(self) -> Sequence[QueueDepth]: ...
     async def locate(self, ids: Sequence[str]) -> Sequence[Located]: ...
+    async def find(self, ids: Sequence[str]) -> Sequence[Located]:
+        """As `locate`, also for messages that are not tracked: looks through everything."""
+
+    async def peek(self, queue: str, limit: int) -> Sequence[Located]:
+        """What waits in the queue, in the order in which it would be delivered; delayed ones last. Raises NotFound."""
+
+    async def counters(self) -> dict[str, int]:
+        """Since the engine was made: published, unrouted, duplicates, accepted, released, rejected, recovered."""
+
     async def list_messages(self, queue: str | None, limit: int) -> Sequence[Located]: ...
     async def dead_letters(
         self, which: DeadLetterFilter, limit: int, before: int | None = None
@@ -234,7 +286,26 @@ class Operable(Protocol):
         """Take waiting messages out, committing the writes whose key is their id; those being held are marked, so that
         they do not start (``Turn.cancelled``). Answers the ids that were found."""
 
-    async def redrive(self, which: DeadLetterFilter, limit: int, forget: Sequence[str] = ("task",)) -> int:
-        """Back to their queues, attempts and crashes at zero, bytes unchanged; documents of these kinds about them go."""
+    async def redrive(
+        self, which: DeadLetterFilter, limit: int, forget: Sequence[str] = ("task",), rate_per_s: float | None = None
+    ) -> Redriven:
+        """Back to their queues, oldest first, attempts and crashes at zero, bytes unchanged; documents of these kinds about
+        them go. ``rate_per_s``: they become ready that fast. What its queue does not take stays a dead letter."""
 
     async def delete_dead(self, which: DeadLetterFilter, limit: int) -> int: ...
+    async def edit_dead(self, number: int, body: bytes | None, headers: Mapping[str, str] | None) -> DeadLetterRecord:
+        """Change a dead letter before it is redriven; what it was is kept in its history. Raises NotFound."""
+
+    async def import_dead(self, records: Sequence[DeadLetterRecord]) -> int:
+        """Take in dead letters exported elsewhere, under new numbers. One that is there already (same id, source and time of
+        death) is not taken again. Raises NotFound for a source that is not declared; then none is taken."""
+
+    async def delete_queue(self, name: str) -> int:
+        """Remove a queue with its messages, dead letters and bindings. Answers how many messages went. Raises NotFound, and
+        UsageError while somebody takes from it."""
+
+    async def delete_exchange(self, name: str) -> None:
+        """Remove an exchange with its bindings. Raises NotFound."""
+
+    async def unbind(self, binding: Binding) -> bool:
+        """Remove one binding; False when it was not there."""

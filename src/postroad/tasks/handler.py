@@ -12,7 +12,7 @@ from postroad.core.delivery import Attempt, Delivery
 from postroad.core.lifecycle import TERMINAL_STATES
 from postroad.core.message import BODY_BYTES_MAX, Message
 from postroad.core.writes import Put, Write
-from postroad.engine.handler import Ending
+from postroad.engine.handler import Ending, HandlerBase
 from postroad.tasks.arguments import Arguments
 from postroad.tasks.documents import ENCODE, KIND, NOTHING, StateDocument
 from postroad.tasks.options import Policy
@@ -21,7 +21,7 @@ DROPPED_KEEP_S = 86_400.0
 NO_RECORD = Attempt("error")
 
 
-class TaskHandler:
+class TaskHandler(HandlerBase):
     """What the engine needs of one task (engine.handler.Handler). Made once, when the app's tasks are known."""
 
     __slots__ = (

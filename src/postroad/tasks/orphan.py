@@ -9,14 +9,14 @@ from postroad.core.delivery import Delivery
 from postroad.core.message import Message
 from postroad.core.retry import ErrorRoutes, Retry
 from postroad.core.writes import Put, Write
-from postroad.engine.handler import Ending
+from postroad.engine.handler import Ending, HandlerBase
 from postroad.errors import NotFound
 from postroad.tasks.documents import ENCODE, KIND, TASK_HEADER, StateDocument
 
 KEEP_S = 86_400.0
 
 
-class OrphanHandler:
+class OrphanHandler(HandlerBase):
     """Stands in for the handler that is not there (engine.handler.Handler); it never runs."""
 
     name = "(unknown task)"

@@ -59,7 +59,17 @@ CREATE TABLE holder(
     host TEXT NOT NULL, boot TEXT NOT NULL, worker TEXT NOT NULL, started_at REAL NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1,)
+VERSION_2 = """
+CREATE TABLE exchange(name TEXT PRIMARY KEY, declared TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE binding(declared TEXT PRIMARY KEY, exchange TEXT NOT NULL, target TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO counter VALUES('topology', 0), ('unrouted', 0);
+CREATE INDEX due_queue ON due(queue, seq);
+ALTER TABLE holder ADD COLUMN queues TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE queue ADD COLUMN owner INTEGER;
+ALTER TABLE queue ADD COLUMN created_at REAL NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2)
 """One script a version; MIGRATIONS[n] makes a file of version n one of version n + 1."""
 
 VERSION = len(MIGRATIONS)
