@@ -20,11 +20,21 @@ class Kept:
     def __init__(self) -> None:
         self.sends: list[Send] = []
 
-    def send(self, sends: list[Send], verb: str, line: str, now: bool = False) -> Sequence[Receipt]:
+    def send(
+        self,
+        sends: list[Send],
+        verb: str,
+        line: str,
+        now: bool = False,
+        timeout_s: float | None = None,
+        durability: str | None = None,
+    ) -> Sequence[Receipt]:
         self.sends += sends
         return [Receipt(send.message.id) for send in sends]
 
-    async def asend(self, sends: list[Send], now: bool = False) -> Sequence[Receipt]:
+    async def asend(
+        self, sends: list[Send], now: bool = False, timeout_s: float | None = None, durability: str | None = None
+    ) -> Sequence[Receipt]:
         return self.send(sends, "", "", now)
 
     def submit(self, sends: list[Send]) -> Future[Sequence[Receipt | Refused]]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from postroad.engine.names import name_on_path, refuse_main, task_name
 from postroad.errors import InvalidName
-from postroad.tasks.names import name_on_path, refuse_main, task_name
 
 
 def work() -> None: ...
@@ -36,7 +36,7 @@ def test_names_that_cannot_be() -> None:
 
 SCRIPT = textwrap.dedent(
     """
-    from postroad.tasks.names import task_name
+    from postroad.engine.names import task_name
     def work(): ...
     print(task_name(work, None))
     """

@@ -11,9 +11,10 @@ from msgspec import UNSET, UnsetType
 
 from postroad.core.durations import Duration
 from postroad.core.retry import Retry
+from postroad.engine.checks import Routes
 from postroad.errors import ConfigurationError, InvalidOption
 from postroad.tasks.definition import Definition
-from postroad.tasks.options import Key, Routes, TaskOptions
+from postroad.tasks.options import Key, TaskOptions
 from postroad.tasks.task import Task
 
 P = ParamSpec("P")

@@ -49,7 +49,15 @@ class EagerEngine:
 
     # Outbound
 
-    def send(self, sends: list[Send], verb: str, line: str, now: bool = False) -> Sequence[Receipt]:
+    def send(
+        self,
+        sends: list[Send],
+        verb: str,
+        line: str,
+        now: bool = False,
+        timeout_s: float | None = None,
+        durability: str | None = None,
+    ) -> Sequence[Receipt]:
         """Run them, and what they send, before it returns; from inside a handler, after the handler."""
         context = CURRENT.get()
         if context is not None and not now and not context.send_now:
@@ -57,7 +65,9 @@ class EagerEngine:
         refuse_on_loop(verb, line)
         return accepted(self.submit(sends).result())
 
-    async def asend(self, sends: list[Send], now: bool = False) -> Sequence[Receipt]:
+    async def asend(
+        self, sends: list[Send], now: bool = False, timeout_s: float | None = None, durability: str | None = None
+    ) -> Sequence[Receipt]:
         """The same; coroutines run on the caller's loop."""
         context = CURRENT.get()
         if context is not None and not now and not context.send_now:

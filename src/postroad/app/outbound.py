@@ -7,7 +7,8 @@ from concurrent.futures import Future
 
 from postroad.app.middleware import Hook, Middleware, overridden
 from postroad.core.message import Receipt, Refused, Send
-from postroad.tasks.route import Outbound, Route
+from postroad.engine.route import Outbound
+from postroad.tasks.route import Route
 
 
 def hooked(route: Route, middlewares: Sequence[Middleware]) -> Route:
@@ -27,13 +28,23 @@ class HookedOutbound:
         self.outbound = outbound
         self.hooks = hooks
 
-    def send(self, sends: list[Send], verb: str, line: str, now: bool = False) -> Sequence[Receipt]:
+    def send(
+        self,
+        sends: list[Send],
+        verb: str,
+        line: str,
+        now: bool = False,
+        timeout_s: float | None = None,
+        durability: str | None = None,
+    ) -> Sequence[Receipt]:
         """As Outbound.send."""
-        return self.outbound.send(self.changed(sends), verb, line, now)
+        return self.outbound.send(self.changed(sends), verb, line, now, timeout_s, durability)
 
-    async def asend(self, sends: list[Send], now: bool = False) -> Sequence[Receipt]:
+    async def asend(
+        self, sends: list[Send], now: bool = False, timeout_s: float | None = None, durability: str | None = None
+    ) -> Sequence[Receipt]:
         """As Outbound.asend."""
-        return await self.outbound.asend(self.changed(sends), now)
+        return await self.outbound.asend(self.changed(sends), now, timeout_s, durability)
 
     def submit(self, sends: list[Send]) -> Future[Sequence[Receipt | Refused]]:
         """As Outbound.submit."""

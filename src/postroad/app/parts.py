@@ -12,8 +12,8 @@ from typing import Protocol, TypeVar, runtime_checkable
 from postroad.core.delivery import Delivery
 from postroad.core.topology import Topology, merged
 from postroad.engine.handler import Handler
+from postroad.engine.route import Owner
 from postroad.errors import ConfigurationError
-from postroad.tasks.route import Owner
 
 
 @runtime_checkable

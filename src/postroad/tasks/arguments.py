@@ -15,8 +15,8 @@ import msgspec
 from postroad.core import codec
 from postroad.core.codec import ENCODER
 from postroad.core.message import BODY_BYTES_MAX
+from postroad.engine.annotations import annotation_of, describe
 from postroad.errors import ArgumentsDoNotFit, Undecodable
-from postroad.tasks.annotations import annotation_of, describe
 from postroad.tasks.decoding import quick
 
 Bound = tuple[tuple[Any, ...], dict[str, Any]]

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from postroad.engine.annotations import return_annotation
+from postroad.engine.checks import executor_of
+from postroad.engine.names import task_name
 from postroad.errors import ConfigurationError, InvalidOption
-from postroad.tasks.annotations import return_annotation
 from postroad.tasks.arguments import Arguments
-from postroad.tasks.names import task_name
 from postroad.tasks.options import Policy, TaskOptions, policy_of
 from postroad.tasks.route import Owner
 
@@ -51,22 +52,6 @@ class Definition:
                 "app.include(router)."
             )
         return self.owner
-
-
-def executor_of(function: Callable[..., Any], given: Any, name: str) -> str:
-    """Where it runs. Raises ConfigurationError for what is no plain or coroutine function, InvalidOption for a mismatch."""
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise ConfigurationError(f"{name} is a generator function, which a task cannot be: return a list, or send a task an item.")
-    is_async = inspect.iscoroutinefunction(function)
-    natural = "coroutine" if is_async else "thread"
-    chosen = given if isinstance(given, str) else natural
-    if is_async != (chosen == "coroutine"):
-        written = "async def" if is_async else "def"
-        raise InvalidOption(
-            f"executor={chosen!r} cannot run {name}, which is written with {written}: it runs as {natural!r}"
-            + ("." if is_async else ' or "process".')
-        )
-    return chosen
 
 
 def check_key(function: Callable[..., Any], key: Any, name: str) -> None:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from postroad.core.durations import Duration, optional_seconds
-from postroad.core.message import PRIORITY_DEFAULT, PRIORITY_MAX
+from postroad.core.message import PRIORITY_DEFAULT
 from postroad.core.retry import ErrorRoutes, Retry
 from postroad.core.topology import valid_name
-from postroad.errors import HandlerSignal, InvalidOption, NotSupported
+from postroad.engine.checks import (
+    ORDERS,
+    Routes,
+    check_choice,
+    checked_count,
+    checked_priority,
+    checked_retry,
+    checked_routes,
+)
+from postroad.errors import NotSupported
 
 EXECUTORS = ("thread", "coroutine", "process")
-ORDERS = ("wait", "skip")
 NOT_BUILT = ("soft_time_limit", "time_limit", "rate_limit", "max_concurrency", "concurrency_key", "unique")
 
 Key = str | Callable[..., Any]
-Routes = Mapping[type[BaseException], HandlerSignal | Retry]
 
 
 class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,37 +104,3 @@ def policy_of(options: TaskOptions) -> Policy:
 
 def said(value: Any, otherwise: Any) -> Any:
     return otherwise if value is UNSET else value
-
-
-def check_choice(option: str, value: str | UnsetType, allowed: tuple[str, ...]) -> None:
-    if value is not UNSET and value not in allowed:
-        raise InvalidOption(f"{option}={value!r}: write one of {', '.join(map(repr, allowed))}.")
-
-
-def checked_priority(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= PRIORITY_MAX:
-        raise InvalidOption(f"priority={value!r}: write a whole number from 0 to {PRIORITY_MAX}, higher is sooner.")
-    return value
-
-
-def checked_count(option: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidOption(f"{option}={value!r}: write a whole number, 1 or more.")
-    return value
-
-
-def checked_retry(value: Any) -> Retry | None:
-    if value is not None and not isinstance(value, Retry):
-        raise InvalidOption(f"retry={value!r}: write retry=Retry(max=3), or None for no retries.")
-    return value
-
-
-def checked_routes(routes: Any) -> ErrorRoutes:
-    for kind, route in dict(routes).items():
-        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-            raise InvalidOption(f"on_error={{{kind!r}: ...}}: the left side is an exception type.")
-        if not isinstance(route, HandlerSignal | Retry):
-            raise InvalidOption(
-                f"on_error={{{kind.__name__}: {route!r}}}: the right side is Drop(), DeadLetter(...), RetryLater(...) or Retry(...)."
-            )
-    return dict(routes)

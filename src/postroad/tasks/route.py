@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable
 from datetime import tzinfo
 from typing import Protocol
 
-from postroad.core.message import Receipt, Refused, Send
+from postroad.engine.route import Outbound
 from postroad.tasks.memory import Memory
 from postroad.tasks.options import TaskOptions
 from postroad.tasks.watch import Watch
-
-
-class Outbound(Protocol):
-    """Where sends go (engine.publisher.Publisher, or what stands in for it)."""
-
-    def send(self, sends: list[Send], verb: str, line: str, now: bool = False) -> Sequence[Receipt]: ...
-    async def asend(self, sends: list[Send], now: bool = False) -> Sequence[Receipt]: ...
-    def submit(self, sends: list[Send]) -> Future[Sequence[Receipt | Refused]]: ...
 
 
 class Route:

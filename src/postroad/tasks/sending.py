@@ -9,17 +9,15 @@ from typing import Any
 
 import msgspec
 
-from postroad.core.codec import checked_headers
 from postroad.core.durations import Duration, seconds
-from postroad.core.message import JSON, KEY_LENGTH_MAX, Address, Message, Send, Unique
+from postroad.core.message import JSON, Address, Message, Send, Unique
 from postroad.core.topology import valid_name
+from postroad.engine.checks import checked_id, checked_key, checked_priority, timestamp, user_headers
 from postroad.engine.identity import new_id
 from postroad.errors import InvalidOption
 from postroad.tasks.arguments import Arguments, Bound
 from postroad.tasks.documents import TASK_HEADER
-from postroad.tasks.options import Key, Policy, checked_priority
-
-ID_LENGTH_MAX = 200
+from postroad.tasks.options import Key, Policy
 
 
 class Sending(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +39,7 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidOption("countdown and eta both say when: give one of them.")
         if self.eta is not None and not isinstance(self.eta, datetime):
             raise InvalidOption(f"eta={self.eta!r}: write a datetime, or countdown= with seconds.")
-        if self.id is not None and (not self.id or len(self.id) > ID_LENGTH_MAX or not self.id.isprintable()):
-            raise InvalidOption(f"id={self.id!r}: write 1 to {ID_LENGTH_MAX} printable characters.")
+        checked_id(self.id)
 
     def also(self, **options: Any) -> Sending:
         """These, and what is said now (what is not None)."""
@@ -90,25 +87,11 @@ class Envelope:
         )
 
 
-def user_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Raises InvalidOption for names that are the engine's own."""
-    checked = checked_headers(headers or {})
-    for name in checked:
-        if name.lower().startswith("postroad-"):
-            raise InvalidOption(f"headers={{{name!r}: ...}}: names that begin with postroad- are the engine's own.")
-    return checked
-
-
 def expiry(given: Duration | datetime | None, policy_s: float | None, zone: tzinfo) -> tuple[float | None, float | None]:
     """Seconds from the send, or a fixed time."""
     if isinstance(given, datetime):
         return None, timestamp(given, zone)
     return (policy_s if given is None else seconds(given, "expires")), None
-
-
-def timestamp(moment: datetime, zone: tzinfo) -> float:
-    """Wall-clock seconds; a datetime without a zone is in the app's."""
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).timestamp()
 
 
 KeyOf = Callable[[Bound], str | None]
@@ -126,13 +109,3 @@ def key_function(key: Key | None, arguments: Arguments) -> KeyOf | None:
     if isinstance(key, str):
         return lambda bound: checked_key(arguments.value(key, bound))
     return lambda bound: checked_key(key(*bound[0], **bound[1]))
-
-
-def checked_key(value: Any) -> str | None:
-    """None is no key: unordered."""
-    if value is None:
-        return None
-    text = str(value)
-    if len(text) > KEY_LENGTH_MAX:
-        raise InvalidOption(f"key={text[:40]!r}…: it has {len(text):,} characters, over the limit of {KEY_LENGTH_MAX}: use a hash of it.")
-    return text

@@ -9,10 +9,10 @@ from typing import Any, Generic, NoReturn, ParamSpec, Protocol, TypeVar, overloa
 
 from postroad.core.durations import Duration
 from postroad.core.message import Receipt, Send
+from postroad.engine.names import refuse_main
 from postroad.errors import ArgumentsDoNotFit, NotSupported
 from postroad.tasks.arguments import Bound
 from postroad.tasks.definition import Definition
-from postroad.tasks.names import refuse_main
 from postroad.tasks.result import Result
 from postroad.tasks.route import Owner, Route
 from postroad.tasks.sending import Envelope, Sending

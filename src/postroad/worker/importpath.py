@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from postroad.errors import ConfigurationError
-from postroad.tasks.names import import_name_of_main
+from postroad.engine.names import import_name_of_main
 
 
 def path_of(app: Any) -> str:
