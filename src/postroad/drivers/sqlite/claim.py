@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -77,13 +77,18 @@ def promote_due(session: Session, now: float) -> None:
     session.connection.execute(DUE_GONE, (now, due))
 
 
-def claim(session: Session, numbers: Sequence[int], limit: int, token: int, holder: int) -> int:
-    """Lease up to ``limit`` messages to the holder, from the queues in this order. Answers how many."""
+def claim(
+    session: Session, numbers: Sequence[int], limit: int, token: int, holder: int, most: Mapping[int, int]
+) -> int:
+    """Lease up to ``limit`` messages to the holder, from the queues in this order. Answers how many.
+
+    ``most``: for queues of which fewer may be taken, how many.
+    """
     left = limit
     for number in numbers:
         if left <= 0:
             break
-        session.connection.execute(TAKE, (token, holder, number, left))
+        session.connection.execute(TAKE, (token, holder, number, min(left, most.get(number, left))))
         taken = session.connection.changes()
         if taken:
             session.connection.execute(TAKEN, (token, number))

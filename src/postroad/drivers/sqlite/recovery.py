@@ -36,15 +36,6 @@ UNCHARGE = (
 UNLEASE = "DELETE FROM leased WHERE holder = ?1"
 FORGET = "DELETE FROM holder WHERE id = ?1"
 
-BEGIN = """
-UPDATE leased SET alone = 2 WHERE (token, seq) IN (SELECT e.value, CAST(e.key AS INTEGER) FROM json_each(?1) e)
-"""
-BEGIN_CHARGE = """
-UPDATE message SET crashes = crashes + 1 WHERE seq IN (
-SELECT l.seq FROM json_each(?1) e JOIN leased l ON l.token = e.value AND l.seq = CAST(e.key AS INTEGER))
-"""
-BEGUN = "SELECT json_group_array(l.seq) FROM json_each(?1) e JOIN leased l ON l.token = e.value AND l.seq = CAST(e.key AS INTEGER)"
-
 
 def recover(session: Session, name: str, running: list[tuple[int, int]] | None, how: str, worker: str) -> int:
     """Take back all that this holder has, and forget it. ``running``: (token, seq) of its slots; None: not to be had.
@@ -90,10 +81,3 @@ def give_back_uncounted(session: Session, holder: int) -> int:
         session.connection.execute(UNLEASE, (holder,))
         session.bells |= WORK
     return count
-
-
-def begin_alone(session: Session, held: str) -> str:
-    """Charge suspects before they run ({seq: token} JSON): whoever dies now is convicted. The seqs still held, as JSON."""
-    session.connection.execute(BEGIN, (held,))
-    session.connection.execute(BEGIN_CHARGE, (held,))
-    return str(session.value(BEGUN, (held,)))

@@ -9,7 +9,7 @@ import msgspec
 from postroad.core.delivery import ATTEMPTS_KEPT, Attempt, Delivery
 from postroad.core.fingerprint import fingerprint
 from postroad.core.outcome import Outcome, Reject, Release, Settlement, SettlementFailure
-from postroad.drivers.sqlite import dedupe, documents, lanes, publish
+from postroad.drivers.sqlite import dedupe, documents, judging, lanes, publish
 from postroad.drivers.sqlite.session import CHANGE, WORK, NotAsExpected, Session, as_json
 
 HELD = """
@@ -59,15 +59,14 @@ def held_text(settlements: Sequence[Settlement]) -> str:
 
 def settle_all(session: Session, settlements: Sequence[Settlement], careful: bool) -> list[SettlementFailure]:
     """Settle what can be; answer what cannot. Not ``careful``: all are held, as a rule; else raises NotAsExpected."""
-    failures = [failure for s in settlements if s.sends and (failure := refused(session, s)) is not None]
-    if failures:
-        unsettled = {id(failure.settlement) for failure in failures}
-        settlements = [s for s in settlements if id(s) not in unsettled]
-    if not settlements:
-        return failures
+    failures: list[SettlementFailure] = []
     if careful:
-        return failures + settle_held(session, settlements)
-    settle(session, settlements)
+        settlements, failures = still_held(session, settlements)
+    if judging.asks_for_judgement(settlements):
+        settlements, more = judging.judged(session, settlements)
+        failures += more
+    if settlements:
+        settle(session, settlements)
     return failures
 
 
@@ -91,25 +90,15 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> None:
     session.connection.execute(COUNT, (len(ended) - len(rejected), len(released), len(rejected)))
 
 
-def settle_held(session: Session, settlements: Sequence[Settlement]) -> list[SettlementFailure]:
+def still_held(session: Session, settlements: Sequence[Settlement]) -> judging.Judged:
     """Those that are held; the others are answered as lost, and nothing of them happens."""
     present = RECEIPTS.decode(session.value(HELD, (as_json([s.delivery.receipt for s in settlements]),)))
     held = {s.delivery.receipt: s for s in reversed(settlements) if s.delivery.receipt in present}
-    if held:
-        settle(session, list(held.values())[::-1])
     why = (
         "the lease went to another holder: this worker was taken for dead, or the message was removed or settled before"
     )
-    return [SettlementFailure(s, "lost", why) for s in settlements if held.get(s.delivery.receipt) is not s]
-
-
-def refused(session: Session, settlement: Settlement) -> SettlementFailure | None:
-    """A settlement one of whose sends cannot be taken: none of it may happen (E5)."""
-    for send in settlement.sends:
-        answer = publish.refusal(session, send)
-        if answer is not None:
-            return SettlementFailure(settlement, "refused", answer.reason)
-    return None
+    lost = [SettlementFailure(s, "lost", why) for s in settlements if held.get(s.delivery.receipt) is not s]
+    return list(held.values())[::-1], lost
 
 
 def end(session: Session, ended: Sequence[Settlement], held: str) -> None:
