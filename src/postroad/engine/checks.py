@@ -89,7 +89,7 @@ def timestamp(moment: datetime, zone: tzinfo) -> float:
 def executor_of(function: Callable[..., Any], given: Any, name: str) -> str:
     """Where it runs. Raises ConfigurationError for what is no plain or coroutine function, InvalidOption for a mismatch."""
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise ConfigurationError(f"{name} is a generator function, which a task cannot be: return a list, or send a task an item.")
+        raise ConfigurationError(f"{name} is a generator function, which a handler cannot be: return a list, or send a message an item.")
     is_async = inspect.iscoroutinefunction(function)
     natural = "coroutine" if is_async else "thread"
     chosen = given if isinstance(given, str) else natural

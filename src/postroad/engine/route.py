@@ -11,6 +11,13 @@ from postroad.core.message import Receipt, Refused, Send
 from postroad.engine.publisher import Connection
 
 
+class Engine(Connection, Protocol):
+    """An app's engine."""
+
+    def changed(self) -> None:
+        """Something more was declared: it is applied before the next send."""
+
+
 class Outbound(Protocol):
     """Where sends go (engine.publisher.Publisher, or what stands in for it).
 
@@ -47,7 +54,7 @@ class Owner(Protocol):
     @property
     def route(self) -> Way: ...
     @property
-    def connection(self) -> Connection: ...
+    def connection(self) -> Engine: ...
     @property
     def body_bytes_max(self) -> int: ...
     @property
