@@ -13,13 +13,13 @@ from postroad.core.message import Message
 from postroad.core.outcome import Settlement
 from postroad.core.retry import ErrorRoutes
 from postroad.core.writes import Write
-from postroad.engine.handler import Ending, Job
+from postroad.engine.handler import Ending, HandlerBase, Job
 from postroad.ports.driver import Seat
 
 COUNTER = itertools.count(1)
 
 
-class PlainHandler:
+class PlainHandler(HandlerBase):
     """A function without arguments, no retry, nothing kept."""
 
     executor = "thread"

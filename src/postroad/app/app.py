@@ -184,6 +184,22 @@ class App(DeclaresTasks, DeclaresQueues, DeclaresEvents, WritesOutboxes, Unbuilt
         """Queues of which a process holds only so many deliveries."""
         return {name: source.prefetch for name, source in self.parts.sources.items() if source.prefetch is not None}
 
+    def batches(self) -> dict[str, int]:
+        """The largest batch of each queue whose handlers take lists."""
+        sizes = {
+            name: max((one.batch.size for one in source.handlers if one.batch is not None), default=0)
+            for name, source in self.parts.sources.items()
+        }
+        return {name: size for name, size in sizes.items() if size}
+
+    def executors(self) -> frozenset[str]:
+        """Where its handlers run."""
+        return self.handlers.executors()
+
+    def known(self) -> tuple[str, ...]:
+        """The names of all its handlers."""
+        return self.handlers.known()
+
     # Sending
 
     def send_many(self, signatures: Iterable[Signature[R]]) -> list[Result[R]]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from postroad.core.message import Send
 from postroad.engine.context import CURRENT
+from postroad.engine.backpressure import Answers
 from postroad.engine.portal import refuse_on_loop
-from postroad.engine.publisher import Answers, accepted
+from postroad.engine.publisher import accepted
 from postroad.errors import ConfigurationError, NotSupported
 from postroad.tasks.result import Result
 from postroad.tasks.route import Owner, Route

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Sequence
 
 from postroad.core.delivery import Attempt, Delivery
-from postroad.core.outcome import ACCEPT, Reject, Release, Settlement
+from postroad.core.outcome import Reject, Release, Settlement
 from postroad.engine.handler import Handler, Job, Resolve
 from postroad.engine.pipeline import Pipeline
 
@@ -42,7 +42,7 @@ class Admission:
             return self.convicted(delivery, handler)
         expires_at = delivery.message.expires_at
         if expires_at is not None and expires_at <= now:
-            return self.pipeline.not_run(delivery, handler, "EXPIRED", ACCEPT, "it was not started before it expired")
+            return self.pipeline.not_started(delivery, handler, handler.expired("it was not started before it expired"))
         return Job(delivery, handler)
 
     def convicted(self, delivery: Delivery, handler: Handler) -> Settlement:
@@ -51,7 +51,7 @@ class Admission:
 
     def unknown(self, delivery: Delivery, now: float) -> Settlement:
         """Kept for a while, for a worker that knows the name may be on its way; then a dead letter that names the known."""
-        name = delivery.message.headers.get("postroad-task", "")
+        name = name_of(delivery)
         seen = [attempt.started_at for attempt in delivery.history if attempt.kind == "unknown"]
         if seen and now - seen[0] >= self.unknown_grace_s:
             return self.orphaned(delivery, name)
@@ -69,6 +69,12 @@ class Admission:
         if self.orphan is None:
             return Settlement(delivery, outcome)
         return self.pipeline.not_run(delivery, self.orphan, "DEAD", outcome, reason)
+
+
+def name_of(delivery: Delivery) -> str:
+    """What its handler would be known by: a task's name, an event's type, else its queue."""
+    headers = delivery.message.headers
+    return headers.get("postroad-task") or headers.get("ce_type") or delivery.source
 
 
 def last_crash(delivery: Delivery, reason: str) -> Attempt:

@@ -17,13 +17,18 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 
 from postroad.core.delivery import Delivery
-from postroad.core.outcome import Release, Settlement, SettlementFailure
-from postroad.core.writes import Put
+from postroad.core.outcome import ACCEPT, Release, Settlement, SettlementFailure
 from postroad.engine.admission import Admission
+from postroad.engine.batching import Gatherer, each_of
 from postroad.engine.credit import Credit
-from postroad.engine.executor import Executor
+from postroad.engine.early import EarlyEndings
+from postroad.engine.executor import Ended, Executor
 from postroad.engine.handler import Handler, Job, Resolve
 from postroad.engine.pipeline import Pipeline
+from postroad.engine.preparing import Preparation
+from postroad.engine.quotas import Quotas
+from postroad.engine.reports import Reports
+from postroad.engine.statistics import Statistics
 from postroad.errors import EngineError, SendRefused
 from postroad.ports.driver import Consumer, Driver, Subscription, Turn
 from postroad.ports.store import Store
@@ -33,9 +38,10 @@ logger = logging.getLogger("postroad.consumer")
 IDLE_S = 5.0
 LINGER_S = 0.005
 LINGER_RATE_PER_S = 2000.0
-PROGRESS_EVERY_S = 0.2
-PROGRESS_KEPT_S = 86400.0
 BACKOFF_MAX_S = 5.0
+BLOCKED_S = 0.05
+BLOCKED_MAX_S = 30.0
+"""How long an ended handler waits for room in a queue it sends to, before that counts as its failure."""
 SURPLUS_EVERY_S = 0.5
 
 
@@ -58,6 +64,8 @@ class ConsumerLoop:
         unknown_grace_s: float = 300.0,
         orphan: Handler | None = None,
         store: Store | None = None,
+        quotas: Quotas | None = None,
+        statistics: Statistics | None = None,
     ) -> None:
         self.driver = driver
         self.subscription = subscription
@@ -66,9 +74,14 @@ class ConsumerLoop:
         self.store = store
         self.admission = Admission(resolve, pipeline, known, unknown_grace_s, orphan)
         self.credit = Credit(sum(executor.capacity for executor in executors.values()), prefetch)
+        self.quotas = quotas
+        self.statistics = statistics
+        self.reports = Reports(store, statistics)
+        self.gatherer = Gatherer(self.submit)
+        self.early = EarlyEndings(driver)
+        self.blocked_since: dict[tuple[int, int], float] = {}
         self.ended: deque[tuple[Job | None, Settlement]] = deque()
         self.held: dict[tuple[int, int], Job | None] = {}
-        self.progresses: dict[str, str] = {}
         self.progress = 0
         self.signalled = False
         self.taking = True
@@ -76,7 +89,8 @@ class ConsumerLoop:
         self.waiting_in_turn = False
         self.suspects_waiting = False
         self.alone = False
-        self.progress_flushed_at = self.surplus_checked_at = 0.0
+        self.limits: Mapping[str, int] | None = None
+        self.surplus_checked_at = 0.0
         self.backoff_s = 0.0
 
     # Life
@@ -86,6 +100,7 @@ class ConsumerLoop:
         self.loop = asyncio.get_running_loop()
         self.something = asyncio.Event()
         self.consumer: Consumer = await self.driver.consume(self.subscription, self)
+        self.preparation = Preparation(self.pipeline, self.consumer.begin, self.store)
         self.pipeline.on_progress = self.on_progress
         for executor in self.executors.values():
             executor.start(self.done)
@@ -111,6 +126,7 @@ class ConsumerLoop:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
         await self.settle_last()
+        await self.reports.flush(last=True)
         await self.consumer.close()
         return given_back + left
 
@@ -125,9 +141,12 @@ class ConsumerLoop:
 
     # Told by others
 
-    def done(self, job: Job, settlement: Settlement) -> None:
+    def done(self, job: Job, ended: Ended) -> None:
         """An executor's answer, from its thread."""
-        self.ended.append((job, settlement))
+        if isinstance(ended, Settlement):
+            self.ended.append((job, ended))
+        else:
+            self.ended.extend(ended)
         if not self.signalled:
             self.signalled = True
             with contextlib.suppress(RuntimeError):
@@ -140,7 +159,7 @@ class ConsumerLoop:
 
     def on_progress(self, id: str, value: str) -> None:
         """The latest counts; from the handler's thread."""
-        self.progresses[id] = value
+        self.reports.progresses[id] = value
         if not self.signalled:
             self.signalled = True
             with contextlib.suppress(RuntimeError):
@@ -172,7 +191,11 @@ class ConsumerLoop:
         self.something.clear()
         settled = self.take_ended()
         limit = self.limit()
-        await self.flush_progress()
+        await self.reports.flush()
+        if self.early.any:
+            settled, early = await self.early.take_out(settled)
+            self.progress += len(early)
+            self.leave(early)
         if not settled and limit == 0 and not self.wants_suspect():
             await self.wait_for_something()
             return
@@ -192,7 +215,7 @@ class ConsumerLoop:
 
     async def wait_for_something(self) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(IDLE_S if not self.progresses else PROGRESS_EVERY_S):
+            async with asyncio.timeout(self.reports.patience_s or IDLE_S):
                 await self.something.wait()
 
     def take_ended(self) -> list[tuple[Job | None, Settlement]]:
@@ -208,7 +231,15 @@ class ConsumerLoop:
             return 0
         self.credit.slots = sum(executor.capacity for executor in self.executors.values())
         self.return_surplus()
-        return self.credit.room(len(self.held))
+        return self.room(0)
+
+    def room(self, leaving: int) -> int:
+        """What the credit allows when ``leaving`` of those held are settled; more where quotas go beyond it."""
+        held = len(self.held) - leaving
+        if self.quotas is None:
+            return self.credit.room(held)
+        limits = self.limits = self.quotas.limits(self.credit.room(held - self.quotas.held_beyond))
+        return max(limits[name] if name in limits else self.credit.room(held) for name in self.subscription.queues)
 
     def wants_suspect(self) -> bool:
         return self.taking and self.suspects_waiting and not self.held and not self.alone
@@ -218,12 +249,12 @@ class ConsumerLoop:
         settlements = [settlement for _job, settlement in settled]
         alone = self.wants_suspect()
         limit = 1 if alone else self.room_after(len(settled), limit)
-        timeout_s = 0.0 if settlements or alone else IDLE_S
+        timeout_s = 0.0 if settlements or alone else self.reports.patience_s or IDLE_S
         try:
             self.waiting_in_turn = timeout_s > 0
             if self.something.is_set():
                 timeout_s = 0.0
-            turn = await self.consumer.turn(settlements, limit, timeout_s, alone=alone)
+            turn = await self.consumer.turn(settlements, limit, timeout_s, alone=alone, limits=self.limits)
         except EngineError as error:
             await self.engine_trouble(settled, error)
             return None
@@ -241,28 +272,57 @@ class ConsumerLoop:
         """Settling frees room in the same turn."""
         if not self.taking or self.suspects_waiting or self.alone:
             return 0
-        return max(limit, self.credit.room(len(self.held) - settled))
+        return max(limit, self.room(settled))
 
     def settled(self, settled: Sequence[tuple[Job | None, Settlement]], failures: Sequence[SettlementFailure]) -> None:
         self.progress += 1 + len(settled)
         self.backoff_s = 0.0
         jobs = {settlement.delivery.receipt: job for job, settlement in settled} if failures else {}
-        for _job, settlement in settled:
-            self.held.pop(settlement.delivery.receipt, None)
+        self.leave(settled)
         for failure in failures:
             self.failed_to_settle(jobs[failure.settlement.delivery.receipt], failure)
         if not self.held:
             self.alone = False
             self.credit.idle()
 
+    def leave(self, settled: Sequence[tuple[Job | None, Settlement]]) -> None:
+        """They are held no longer."""
+        now = time.time()
+        pop, statistics, quotas = self.held.pop, self.statistics, self.quotas
+        for job, settlement in settled:
+            pop(settlement.delivery.receipt, None)
+            if statistics is not None and job is not None:
+                statistics.record(job, settlement, now)
+            if quotas is not None:
+                quotas.gave(settlement.delivery.source)
+
     def failed_to_settle(self, job: Job | None, failure: SettlementFailure) -> None:
-        """Lost: somebody else has it, and nothing of ours happened. Refused: the attempt failed with that error."""
+        """Lost: somebody else has it, and nothing of ours happened. Duplicate: the message left, nothing else happened.
+        Blocked: it waits for room. Refused: the attempt failed with that error."""
         delivery = failure.settlement.delivery
+        if failure.kind == "duplicate":
+            logger.info("Message %s was handled elsewhere meanwhile: %s.", delivery.message.id, failure.reason)
+            return
         if failure.kind == "lost" or job is None:
             logger.warning("Message %s was settled in vain: %s.", delivery.message.id, failure.reason)
             return
-        self.held[delivery.receipt] = job
+        self.hold_again(job)
+        if failure.kind == "blocked" and self.may_wait(delivery.receipt):
+            self.loop.call_later(BLOCKED_S, self.done, job, failure.settlement)
+            return
+        self.blocked_since.pop(delivery.receipt, None)
         self.done(job, self.pipeline.failed(job, SendRefused(f"a send of this handler was refused: {failure.reason}")))
+
+    def hold_again(self, job: Job) -> None:
+        self.held[job.delivery.receipt] = job
+        if self.quotas is not None:
+            self.quotas.took([job.delivery])
+
+    def may_wait(self, receipt: tuple[int, int]) -> bool:
+        """A handler that sends into a full queue waits with its settlement in hand, as `put` would; not for ever."""
+        now = self.loop.time()
+        self.blocked_since = {key: since for key, since in self.blocked_since.items() if key in self.held}
+        return not self.stopping and now - self.blocked_since.setdefault(receipt, now) < BLOCKED_MAX_S
 
     # Receiving
 
@@ -273,8 +333,11 @@ class ConsumerLoop:
             return
         if self.credit.since is None:
             self.credit.finished(0, self.loop.time())
+        if self.quotas is not None:
+            self.quotas.took(turn.deliveries)
         now = time.time()
         batches: dict[str, list[Job]] = defaultdict(list)
+        special: list[Job] = []
         for delivery in turn.deliveries:
             admitted = self.admission.admit(delivery, now)
             if isinstance(admitted, Settlement):
@@ -282,11 +345,69 @@ class ConsumerLoop:
                 self.ended.append((None, admitted))
             elif not delivery.needs_begin or await self.begun(delivery):
                 self.held[delivery.receipt] = admitted
-                batches[admitted.handler.executor].append(admitted)
+                (special if admitted.handler.special else batches[admitted.handler.executor]).append(admitted)
+        if special:
+            await self.receive_special(special)
         for kind, jobs in batches.items():
             self.executors[kind].submit(jobs)
         if self.ended:
             self.something.set()
+
+    async def receive_special(self, jobs: Sequence[Job]) -> None:
+        """Ask the inbox and the gates; accept what is to leave early; let batches gather."""
+        ready: list[Job] = []
+        try:
+            prepared = await self.preparation.prepare(jobs)
+        except EngineError as error:
+            self.give_back(jobs, error)
+            return
+        for job, what in prepared:
+            if what is None:
+                self.forget(job)
+            elif isinstance(what, Settlement):
+                self.ended.append((job, what))
+            else:
+                ready.append(job)
+        await self.leave_early([job for job in ready if job.handler.ack_early])
+        for job in ready:
+            if job.delivery.receipt in self.held:
+                self.gather(job)
+
+    def gather(self, job: Job) -> None:
+        """A suspect runs alone, also where others wait for company."""
+        batch = job.handler.batch
+        if batch is None:
+            self.submit(job.handler, [job])
+        else:
+            self.gatherer.add(job, batch)
+            if job.delivery.suspect:
+                self.gatherer.flush(id(job.handler))
+
+    def submit(self, handler: Handler, jobs: list[Job]) -> None:
+        self.executors[handler.executor].submit(jobs)
+
+    async def leave_early(self, jobs: Sequence[Job]) -> None:
+        """At most once, as asked for: accepted now, and run only if that is so."""
+        if not jobs:
+            return
+        turn = await self.consumer.turn([Settlement(job.delivery, ACCEPT, mark=job.mark) for job in jobs], 0, 0.0)
+        gone = {failure.settlement.delivery.receipt for failure in turn.failures}
+        for job in jobs:
+            job.early = True
+            if job.delivery.receipt in gone:
+                self.forget(job)
+        self.early.any = True
+
+    def give_back(self, jobs: Sequence[Job], error: EngineError) -> None:
+        """The engine could not be asked: they come again, uncounted."""
+        logger.error("%d deliveries go back, for the engine could not be asked about them: %s", len(jobs), error)
+        self.ended.extend((job, Settlement(job.delivery, Release())) for job in jobs)
+
+    def forget(self, job: Job) -> None:
+        """Somebody else has it."""
+        self.held.pop(job.delivery.receipt, None)
+        if self.quotas is not None:
+            self.quotas.gave(job.delivery.source)
 
     async def begun(self, delivery: Delivery) -> bool:
         """A suspect's start is charged first; from now on it runs alone."""
@@ -305,11 +426,14 @@ class ConsumerLoop:
     def give_back_unstarted(self, keep: int = 0) -> int:
         """Release, uncounted and to their old place, jobs that have not begun; ``keep`` of them stay."""
         withdrawn = [job for executor in self.executors.values() for job in executor.withdraw()]
-        stay, go = withdrawn[:keep], withdrawn[keep:]
-        for job in stay:
+        stay, go = withdrawn[:keep], each_of(withdrawn[keep:])
+        if not keep:
+            go += self.gatherer.withdraw()
+        early = [job for job in go if job.early]
+        for job in stay + early:
             self.executors[job.handler.executor].submit([job])
-        self.ended.extend((job, Settlement(job.delivery, Release())) for job in go)
-        return len(go)
+        self.ended.extend((job, Settlement(job.delivery, Release())) for job in go if not job.early)
+        return len(go) - len(early)
 
     # Trouble
 
@@ -353,13 +477,3 @@ class ConsumerLoop:
             with contextlib.suppress(EngineError):
                 turn = await self.consumer.turn([settlement for _job, settlement in settled], 0, 0.0)
                 self.settled(settled, turn.failures)
-
-    async def flush_progress(self) -> None:
-        now = self.loop.time()
-        if not self.progresses or self.store is None or now - self.progress_flushed_at < PROGRESS_EVERY_S:
-            return
-        self.progress_flushed_at = now
-        latest, self.progresses = self.progresses, {}
-        expires_at = time.time() + PROGRESS_KEPT_S
-        with contextlib.suppress(EngineError):
-            await self.store.commit([Put("progress", id, value, expires_at=expires_at) for id, value in latest.items()])

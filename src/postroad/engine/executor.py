@@ -8,7 +8,10 @@ from typing import Protocol
 from postroad.core.outcome import Settlement
 from postroad.engine.handler import Job
 
-Done = Callable[[Job, Settlement], None]
+Ended = Settlement | list[tuple[Job, Settlement]]
+"""How a job ended; of a batch, how each of it did."""
+
+Done = Callable[[Job, Ended], None]
 """Called from any thread, once a job. Cheap: it appends and, when nobody is awake yet, wakes the consumer."""
 
 
@@ -17,6 +20,10 @@ class Slots(Protocol):
 
     def enter(self, slot: int, receipt: tuple[int, int]) -> None: ...
     def leave(self, slot: int) -> None: ...
+    def enter_many(self, slot: int, receipts: Sequence[tuple[int, int]]) -> None:
+        """A batch starts here."""
+
+    def leave_many(self, slot: int) -> None: ...
 
 
 class Executor(Protocol):

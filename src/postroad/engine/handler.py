@@ -126,9 +126,14 @@ Resolve = Callable[[Delivery], "Handler | None"]
 
 
 class Job:
-    """One delivery with its handler, on its way through an executor. Times are wall-clock seconds."""
+    """One delivery with its handler, on its way through an executor. Times are wall-clock seconds.
 
-    __slots__ = ("along", "delivery", "ended_at", "handler", "mark", "started_at")
+    ``along`` and ``mark`` go with its outcome. ``early``: it was accepted before it runs. ``many``: it is a BatchJob.
+    """
+
+    __slots__ = ("along", "delivery", "early", "ended_at", "handler", "mark", "started_at")
+
+    many = False
 
     def __init__(self, delivery: Delivery, handler: Handler) -> None:
         self.delivery = delivery
@@ -137,3 +142,4 @@ class Job:
         self.ended_at = 0.0
         self.along = NOTHING_ALONG
         self.mark: str | None = None
+        self.early = False

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from postroad.core.delivery import TRACEBACK_BYTES_MAX, Attempt, Delivery
-from postroad.core.outcome import ACCEPT, Outcome, Reject, Settlement
+from postroad.core.message import Send
+from postroad.core.outcome import ACCEPT, Outcome, Reject, Release, Settlement
 from postroad.core.retry import Failure, on_failure
 from postroad.engine.context import CURRENT, HandlerContext
 from postroad.engine.handler import Ending, Handler, Job
@@ -36,6 +37,7 @@ class Pipeline:
         """Run a plain function's job in this thread. Never raises: whatever the handler raises is its ending."""
         if job.delivery.message.id in self.cancelled:
             return self.revoked(job)
+        self.start(job)
         context = self.enter(job)
         try:
             args, kwargs = job.handler.decode(job.delivery.message)
@@ -50,6 +52,7 @@ class Pipeline:
         """Run a coroutine function's job on this loop. Never raises."""
         if job.delivery.message.id in self.cancelled:
             return self.revoked(job)
+        self.start(job)
         context = self.enter(job)
         try:
             args, kwargs = job.handler.decode(job.delivery.message)
@@ -59,23 +62,34 @@ class Pipeline:
         finally:
             context.buffer.closed = True
 
-    def enter(self, job: Job) -> HandlerContext:
+    def start(self, job: Job) -> None:
         job.started_at = time.time()
+
+    def enter(self, job: Job) -> HandlerContext:
+        """What the handler can reach from now on, in this thread or coroutine."""
         context = HandlerContext(job.delivery, job.handler.name, self.state, self.on_progress)
         CURRENT.set(context)
         return context
 
     def succeeded(self, job: Job, context: HandlerContext, value: Any) -> Settlement:
         refuse_awaitable(job.handler.name, value)
-        ending = Ending("SUCCEEDED", job.started_at, time.time(), value=value, worker=self.worker)
-        writes = job.handler.writes(job.delivery, ending)
         context.buffer.closed = True
-        return Settlement(job.delivery, ACCEPT, tuple(context.buffer.sends), writes)
+        return self.ended_well(job, tuple(context.buffer.sends), value)
+
+    def ended_well(self, job: Job, sends: tuple[Send, ...], value: Any = None) -> Settlement:
+        """Its success, with what leaves then."""
+        job.ended_at = time.time()
+        ending = Ending("SUCCEEDED", job.started_at, job.ended_at, value=value, worker=self.worker)
+        writes = job.handler.writes(job.delivery, ending)
+        settlement = Settlement(job.delivery, ACCEPT, sends, writes)
+        return accompanied(job, settlement) if job.handler.special else settlement
 
     def failed(self, job: Job, error: BaseException) -> Settlement:
         record = attempt_record(error, job.started_at, self.worker)
+        job.ended_at = record.ended_at
         failure = decide(job.handler, job.delivery, error, record)
-        return self.ended(job.delivery, job.handler, failure, error, record)
+        settlement = self.ended(job.delivery, job.handler, failure, error, record)
+        return accompanied(job, settlement) if job.handler.special else settlement
 
     def ended(
         self, delivery: Delivery, handler: Handler, failure: Failure, error: BaseException | None, record: Attempt
@@ -92,13 +106,26 @@ class Pipeline:
         return Settlement(delivery, failure.outcome, (), handler.writes(delivery, ending))
 
     def revoked(self, job: Job) -> Settlement:
+        job.started_at = job.ended_at = time.time()
         return self.not_run(job.delivery, job.handler, "REVOKED", ACCEPT, "cancelled before it started")
 
     def not_run(self, delivery: Delivery, handler: Handler, state: str, outcome: Outcome, reason: str) -> Settlement:
         """The ending of a delivery whose handler was never entered: expired, cancelled, convicted."""
+        return self.not_started(delivery, handler, Failure(outcome, state, reason))
+
+    def not_started(self, delivery: Delivery, handler: Handler, failure: Failure) -> Settlement:
         now = time.time()
-        record = Attempt("error", "", reason, "", now, now, self.worker)
-        return self.ended(delivery, handler, Failure(outcome, state, reason), None, record)
+        record = Attempt("error", "", failure.reason, "", now, now, self.worker)
+        return self.ended(delivery, handler, failure, None, record)
+
+
+def accompanied(job: Job, settlement: Settlement) -> Settlement:
+    """With the mark and what leaves along, when this is the delivery's end and not a retry."""
+    if isinstance(settlement.outcome, Release):
+        return settlement
+    along = job.along
+    sends, writes = settlement.sends + along.sends, settlement.writes + along.writes
+    return Settlement(settlement.delivery, settlement.outcome, sends, writes, job.mark)
 
 
 def decide(handler: Handler, delivery: Delivery, error: BaseException, record: Attempt) -> Failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -10,12 +11,11 @@ from contextvars import ContextVar
 from typing import Protocol
 
 from postroad.core.message import Receipt, Refused, Send
+from postroad.engine.backpressure import Answers, Patience, blocked, chosen, replaced
 from postroad.engine.context import CURRENT, HandlerContext
 from postroad.engine.portal import PORTAL, refuse_on_loop
 from postroad.errors import QueueFull, SendRefused, SentAtImport, Unroutable
 from postroad.ports.driver import Driver, PublishesFromThreads
-
-Answers = Sequence[Receipt | Refused]
 
 IMPORTING: ContextVar[str] = ContextVar("postroad_importing", default="")
 """The module being imported by discovery; "" otherwise."""
@@ -43,19 +43,31 @@ class Publisher:
         self.connection = connection
         self.durability = durability
 
-    def send(self, sends: list[Send], verb: str, line: str, now: bool = False) -> Sequence[Receipt]:
+    def send(
+        self,
+        sends: list[Send],
+        verb: str,
+        line: str,
+        now: bool = False,
+        timeout_s: float | None = None,
+        durability: str | None = None,
+    ) -> Sequence[Receipt]:
         """Durable when it returns; inside a handler, buffered until its outcome, unless ``now``.
 
         ``verb`` and ``line`` name the blocking call and its awaited twin, for who calls it on a running loop.
+        ``timeout_s``: how long to wait for room in a bounded queue that blocks; None: as long as it takes.
         Raises QueueFull or Unroutable for the first message the engine refused.
         """
         buffer = CURRENT.get()
         if buffer is not None and not now and not buffer.send_now:
             return keep(buffer, sends)
         refuse_on_loop(verb, line)
-        return accepted(self.perform(sends))
+        answers = self.perform(sends, durability)
+        return accepted(self.insist(sends, answers, timeout_s, durability) if blocked(answers) else answers)
 
-    async def asend(self, sends: list[Send], now: bool = False) -> Sequence[Receipt]:
+    async def asend(
+        self, sends: list[Send], now: bool = False, timeout_s: float | None = None, durability: str | None = None
+    ) -> Sequence[Receipt]:
         """`send`, awaited."""
         buffer = CURRENT.get()
         if buffer is not None and not now and not buffer.send_now:
@@ -63,23 +75,51 @@ class Publisher:
         if self.connection.ready is None:
             refuse_at_import()
             await PORTAL.wait(self.connection.ensure())
-        return accepted(await asyncio.wrap_future(self.submit(sends)))
+        answers = await asyncio.wrap_future(self.submit(sends, durability))
+        return accepted(await self.ainsist(sends, answers, timeout_s, durability) if blocked(answers) else answers)
 
-    def perform(self, sends: list[Send]) -> Answers:
+    def perform(self, sends: list[Send], durability: str | None = None) -> Answers:
         """Blocking, past any handler's buffer: in this very thread where the engine allows it."""
         direct = self.connection.direct
         if direct is None or IMPORTING.get():
-            return self.submit(sends).result()
-        return direct.publish_wait(sends, durability=self.durability)
+            return self.submit(sends, durability).result()
+        return direct.publish_wait(sends, durability=durability or self.durability)
 
-    def submit(self, sends: list[Send]) -> Future[Answers]:
-        """Hand over, past any handler's buffer; the Future is answered when they are durable."""
+    def submit(self, sends: list[Send], durability: str | None = None) -> Future[Answers]:
+        """Hand over, past any handler's buffer; the Future is answered when they are durable, or refused, or blocked."""
         refuse_at_import()
         driver = self.connection.ready or PORTAL.run(self.connection.ensure())
         direct = self.connection.direct
         if direct is not None:
-            return direct.publish_future(sends, durability=self.durability)
-        return PORTAL.submit(publish(driver, sends, self.durability))
+            return direct.publish_future(sends, durability=durability or self.durability)
+        return PORTAL.submit(publish(driver, sends, durability or self.durability))
+
+    def insist(
+        self, sends: list[Send], answers: Answers, timeout_s: float | None = None, durability: str | None = None
+    ) -> Answers:
+        """Send what found a full queue again, until it is taken or the time is over."""
+        patience = Patience(timeout_s)
+        while waiting := blocked(answers):
+            rest_s = patience.next_rest_s()
+            if rest_s is None:
+                return patience.exhausted(answers)
+            time.sleep(rest_s)
+            answers = replaced(answers, waiting, self.perform(chosen(sends, waiting), durability))
+        return answers
+
+    async def ainsist(
+        self, sends: list[Send], answers: Answers, timeout_s: float | None = None, durability: str | None = None
+    ) -> Answers:
+        """`insist`, awaited."""
+        patience = Patience(timeout_s)
+        while waiting := blocked(answers):
+            rest_s = patience.next_rest_s()
+            if rest_s is None:
+                return patience.exhausted(answers)
+            await asyncio.sleep(rest_s)
+            again = await asyncio.wrap_future(self.submit(chosen(sends, waiting), durability))
+            answers = replaced(answers, waiting, again)
+        return answers
 
 
 async def publish(driver: Driver, sends: Sequence[Send], durability: str) -> Answers:
@@ -103,7 +143,7 @@ def accepted(answers: Answers) -> Sequence[Receipt]:
 
 
 def refusal(refused: Refused) -> SendRefused:
-    kind = QueueFull if refused.kind == "full" else Unroutable
+    kind = Unroutable if refused.kind == "unroutable" else QueueFull
     return kind(f"The engine refused message {refused.id}: {refused.reason}")
 
 

@@ -23,6 +23,7 @@ from postroad.worker.control import Configure, Drain, Entered, Failed, Hello, Li
 from postroad.worker.enginethread import LoopThread
 from postroad.worker.hosted import HostedApp, load
 from postroad.worker.options import WorkerOptions
+from postroad.worker.room import batched, room_of
 from postroad.worker.runtime import Runtime, subscribed
 from postroad.worker.slots import StartSlots
 
@@ -42,7 +43,7 @@ def main() -> int:
     setup.prepare_process(told.options)
     try:
         app = import_app(told.options)
-        link.say(Hello(told.options.url or app.url, subscribed(app, told.options)))
+        link.say(Hello(told.options.url or app.url, subscribed(app, told.options), batched(app.batches())))
         seat = take_seat(link)
         return EXIT_FAILED if seat is None else run(link, app, told.options, seat)
     except Exception as error:
@@ -92,7 +93,7 @@ def run(link: Link, app: HostedApp, options: WorkerOptions, seat: Seat) -> int:
     worker = f"{os.uname().nodename}:{os.getpid()}"
     driver = open_driver(options.url or app.url, seat=seat, worker=worker)
     engine = LoopThread("postroad-engine")
-    runtime = Runtime(app, options, driver, engine, worker, StartSlots(seat.slots_path, seat.slots))
+    runtime = Runtime(app, options, driver, engine, worker, StartSlots(seat.slots_path, seat.slots, room_of(options).slots))
     asyncio.run(Host(link, runtime).serve())
     if any(thread.name.startswith("postroad-handler") for thread in threading.enumerate()):
         leave_handlers_behind()

@@ -44,10 +44,12 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """The app is imported. ``queues``: what the child will take from."""
+    """The app is imported. ``queues``: what the child will take from; ``batched``: how many of them may start at once
+    beside those that start one by one."""
 
     url: str
     queues: tuple[str, ...]
+    batched: int = 0
 
 
 class Entered(msgspec.Struct, frozen=True, tag="entered"):

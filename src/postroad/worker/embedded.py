@@ -23,7 +23,7 @@ from postroad.worker.enginethread import LoopThread
 from postroad.worker.hosted import executors_used
 from postroad.worker.importpath import path_of
 from postroad.worker.options import WorkerOptions, checked
-from postroad.worker.room import room_of
+from postroad.worker.room import batched, room_of
 from postroad.worker.runtime import Runtime
 from postroad.worker.slots import NoSlots, StartSlots, acquit
 
@@ -107,7 +107,7 @@ class EmbeddedWorker:
 
     async def consume(self, driver: Driver) -> None:
         worker = f"{os.uname().nodename}:{os.getpid()}"
-        slots = NoSlots() if self.seat is None else StartSlots(self.seat.slots_path, self.seat.slots)
+        slots = NoSlots() if self.seat is None else StartSlots(self.seat.slots_path, self.seat.slots, room_of(self.options).slots)
         self.runtime = Runtime(self.app, self.options, driver, self.engine, worker, slots, self.seat)
         await self.runtime.start()
 
@@ -121,7 +121,7 @@ class EmbeddedWorker:
         """A driver of our own, with a seat of our own, and the dead of before taken care of."""
         driver = await self.open.enter_async_context(open_driver(self.app.url))
         if isinstance(driver, Supervisable):
-            self.seat = driver.reserve(room_of(self.options).slots)
+            self.seat = driver.reserve(room_of(self.options).slots + batched(self.app.batches()))
             await driver.sweep()
             self.sweeping = asyncio.create_task(self.sweep(driver))
         return driver

@@ -36,7 +36,7 @@ class Examination:
             if child.seat is not None and child.vitals is not None and child.running_since is not None:
                 if slept:
                     child.vitals.forgive(now)
-                child.vitals.look(read_slots(child.seat.slots_path), now)
+                child.vitals.look(read_slots(child.seat.slots_path, self.nursery.room.slots), now)
                 await self.judge(child, child.vitals, now)
 
     async def judge(self, child: Offspring, vitals: Vitals, now: float) -> None:

@@ -75,7 +75,7 @@ class Nursery:
         """What the engine cannot do now, as on a full disk, is tried again in the next turn."""
         assert self.keeper is not None
         try:
-            seat = self.keeper.reserve(self.room.slots)
+            seat = self.keeper.reserve(self.room.slots + (child.hello.batched if child.hello is not None else 0))
         except EngineError as error:
             logger.warning("child %d cannot be seated yet: %s", child.pid, error, extra={"child": child.pid})
             return

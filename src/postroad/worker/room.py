@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
+from postroad.engine.quotas import BATCHES_AHEAD
 from postroad.worker.options import WorkerOptions
 from postroad.worker.slots import LOOP_SLOTS
 
@@ -22,6 +25,11 @@ class Room(msgspec.Struct, frozen=True):
     @property
     def coroutine_slots(self) -> range:
         return range(self.threads, self.threads + self.coroutines)
+
+
+def batched(batches: Mapping[str, int]) -> int:
+    """Spare slots for batches: as many deliveries as all queues with batches together may have held."""
+    return sum(batches.values()) * BATCHES_AHEAD
 
 
 def room_of(options: WorkerOptions) -> Room:

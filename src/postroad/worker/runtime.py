@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
@@ -15,12 +15,15 @@ from postroad.core.lifecycle import advance
 from postroad.engine.consumer import ConsumerLoop
 from postroad.engine.executor import Executor
 from postroad.engine.pipeline import Pipeline
+from postroad.engine.quotas import Quotas
+from postroad.engine.statistics import statistics_for
 from postroad.errors import ConfigurationError
 from postroad.ports.driver import Driver, Seat, Subscription
 from postroad.ports.store import Store
 from postroad.tasks.orphan import OrphanHandler
 from postroad.worker.enginethread import LoopThread
 from postroad.worker.executors import CoroutineExecutor, ProcessExecutor, ThreadExecutor
+from postroad.worker.executors.batches import async_runner, runner
 from postroad.worker.hosted import HostedApp, executors_used
 from postroad.worker.options import WorkerOptions
 from postroad.worker.room import room_of
@@ -34,6 +37,7 @@ BEATS_A_LIMIT = 4
 TURN_S = 0.005
 CLOSE_TIMEOUT_S = 1.0
 LIFESPAN_EXIT_S = 10.0
+SERVICE_REST_S = 5.0
 
 
 class Runtime:
@@ -65,6 +69,7 @@ class Runtime:
         self.consumer: ConsumerLoop | None = None
         self.executors: dict[str, Executor] = {}
         self.user_loop_asked = False
+        self.serving: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Declare, run the lifespan, consume. On the user's loop. What fails is undone and raised."""
@@ -98,6 +103,9 @@ class Runtime:
         self.state = advance(self.state, "DRAINING")
         if self.consumer is None:
             return 0
+        for task in self.serving:
+            task.cancel()
+        await asyncio.gather(*self.serving, return_exceptions=True)
         given_back = await self.consumer.stop(timeout_s)
         logger.info("drained; %d messages given back", given_back, extra={"given_back": given_back})
         return given_back
@@ -119,37 +127,43 @@ class Runtime:
     # On the engine's loop
 
     async def declare(self) -> None:
-        await self.driver.apply(await self.driver.plan(self.app.topology()))
+        await self.driver.apply(await self.driver.plan(self.app.topology(worker=True)))
 
     async def consume(self, resources: Any) -> None:
         pipeline = Pipeline(self.worker, resources)
         self.executors = self.build_executors(pipeline)
         self.consumer = self.build_consumer(pipeline, self.executors)
         await self.consumer.start()
+        self.serving = [asyncio.create_task(serve(service, self.driver)) for service in self.app.services]
         self.beat()
 
     def build_consumer(self, pipeline: Pipeline, executors: Mapping[str, Executor]) -> ConsumerLoop:
-        known = self.app.tasks
+        queues = subscribed(self.app, self.options)
         return ConsumerLoop(
             self.driver,
-            Subscription(subscribed(self.app, self.options), self.worker, self.seat),
+            Subscription(queues, self.worker, self.seat),
             self.app.resolve,
             pipeline,
             executors,
             prefetch=self.options.prefetch,
-            known=lambda: tuple(known),
+            known=self.app.known,
             orphan=OrphanHandler(),
             store=self.driver if isinstance(self.driver, Store) else None,
+            quotas=Quotas(queues, self.app.prefetches(), self.app.batches()) or None,
+            statistics=statistics_for(self.worker),
         )
 
     def build_executors(self, pipeline: Pipeline) -> dict[str, Executor]:
         room, used = room_of(self.options), executors_used(self.app)
         introduction = Introduction(self.options, self.worker)
+        batched = bool(self.app.batches())
+        run = runner(pipeline) if batched else pipeline.run
+        run_async = async_runner(pipeline) if batched else pipeline.run_async
         coroutines = CoroutineExecutor(
-            room.coroutines, pipeline.run_async, self.user_loop, self.slots, room.threads, shares=len(used) > 1
+            room.coroutines, run_async, self.user_loop, self.slots, room.threads, shares=len(used) > 1
         )
         made: dict[str, Executor] = {
-            "thread": ThreadExecutor(room.threads, pipeline.run, self.slots, 0),
+            "thread": ThreadExecutor(room.threads, run, self.slots, 0),
             "coroutine": coroutines,
             "process": ProcessExecutor(room.solos, introduction, pipeline, self.slots, room.threads + room.coroutines),
         }
@@ -170,6 +184,17 @@ class Runtime:
     def beat_back(self) -> None:
         self.user_loop_asked = False
         self.slots.beat_user_loop()
+
+
+async def serve(service: Callable[[Driver], Awaitable[None]], driver: Driver) -> None:
+    """Run it as long as the worker consumes; after an error of its own, again."""
+    while True:
+        try:
+            await service(driver)
+            return
+        except Exception:
+            logger.exception("A service of this worker failed; it starts again in %g s.", SERVICE_REST_S)
+            await asyncio.sleep(SERVICE_REST_S)
 
 
 def subscribed(app: HostedApp, options: WorkerOptions) -> tuple[str, ...]:

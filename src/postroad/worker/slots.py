@@ -1,13 +1,15 @@
 """Start slots, mapped: the child writes what runs; the supervisor reads it, also after the child's death.
 
-The last two slots hold no handler: the user loop beats in one, the engine loop in the other, which also carries the
-consumer's progress where a handler's slot has its token. Their seq stays 0, so nothing is ever charged to them.
+Behind the handlers' slots come two that hold no handler: the user loop beats in one, the engine loop in the other, which
+also carries the consumer's progress where a handler's slot has its token. Their seq stays 0, so nothing is ever charged
+to them. Behind these come spare slots, for the deliveries of a batch after its first.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Sequence
 
 import msgspec
 
@@ -25,6 +27,12 @@ class NoSlots:
     def leave(self, slot: int) -> None:
         return None
 
+    def enter_many(self, slot: int, receipts: Sequence[tuple[int, int]]) -> None:
+        return None
+
+    def leave_many(self, slot: int) -> None:
+        return None
+
     def beat_user_loop(self) -> None:
         return None
 
@@ -38,9 +46,9 @@ class StartSlots:
     A write torn by SIGKILL is harmless: the token goes first, and half a (token, seq) names no delivery.
     """
 
-    __slots__ = ("beats", "image", "slots")
+    __slots__ = ("base", "beats", "batches", "image", "slots", "spare")
 
-    def __init__(self, path: str, slots: int) -> None:
+    def __init__(self, path: str, slots: int, base: int | None = None) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             if os.fstat(fd).st_size < file_bytes(slots):
@@ -49,6 +57,9 @@ class StartSlots:
         finally:
             os.close(fd)
         self.slots = slots
+        self.base = slots if base is None else base
+        self.spare = list(range(self.base, slots))
+        self.batches: dict[int, list[int]] = {}
         self.beats = [0] * slots
 
     def enter(self, slot: int, receipt: tuple[int, int]) -> None:
@@ -61,13 +72,32 @@ class StartSlots:
         self.beats[slot] = beat = self.beats[slot] + 1
         SLOT.pack_into(self.image, slot * SLOT_BYTES, 0, 0, beat)
 
+    def enter_many(self, slot: int, receipts: Sequence[tuple[int, int]]) -> None:
+        """A batch starts here: its first delivery in the slot itself, the others in spare ones, as long as there are any."""
+        taken = self.batches[slot] = []
+        for receipt in receipts[1:]:
+            try:
+                taken.append(self.spare.pop())
+            except IndexError:
+                break
+            self.enter(taken[-1], receipt)
+        self.enter(slot, receipts[0])
+
+    def leave_many(self, slot: int) -> None:
+        """The batch that started here has ended."""
+        self.leave(slot)
+        taken = self.batches.pop(slot, [])
+        for spare in taken:
+            self.leave(spare)
+        self.spare += taken
+
     def beat_user_loop(self) -> None:
         """The loop of the user's coroutines turns."""
-        self.leave(self.slots - 2)
+        self.leave(self.base - 2)
 
     def beat_engine_loop(self, progress: int) -> None:
         """The engine's loop turns; ``progress`` is its consumer's."""
-        self.enter(self.slots - 1, (progress, 0))
+        self.enter(self.base - 1, (progress, 0))
 
     def close(self) -> None:
         self.image.close()
@@ -83,11 +113,11 @@ class Reading(msgspec.Struct, frozen=True):
     progress: int
 
 
-def read_slots(path: str) -> Reading:
-    """A look from outside. Raises FileNotFoundError when the seat is gone."""
+def read_slots(path: str, base: int | None = None) -> Reading:
+    """A look from outside at the first ``base`` slots (None: all). Raises FileNotFoundError when the seat is gone."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return reading(os.read(fd, os.fstat(fd).st_size))
+        return reading(os.read(fd, os.fstat(fd).st_size if base is None else file_bytes(base)))
     finally:
         os.close(fd)
 

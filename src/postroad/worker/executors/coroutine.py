@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
-from postroad.core.outcome import Settlement
-from postroad.engine.executor import Done, Slots
+from postroad.engine.executor import Done, Ended, Slots
 from postroad.engine.handler import Job
 from postroad.worker import forks
+from postroad.worker.executors.batches import enter_batch
 from postroad.worker.executors.failsafe import settled_anyway
 
-RunAsync = Callable[[Job], Coroutine[Any, Any, Settlement]]
+RunAsync = Callable[[Job], Awaitable[Ended]]
 
 LEAST = 4
 
@@ -110,14 +110,20 @@ class CoroutineExecutor:
             self.tasks[slot] = task
 
     async def one(self, job: Job, slot: int) -> None:
-        self.slots.enter(slot, job.delivery.receipt)
+        if job.many:
+            enter_batch(self.slots, slot, job)
+        else:
+            self.slots.enter(slot, job.delivery.receipt)
         try:
             settlement = await self.run_async(job)
         except BaseException as error:
             settlement = settled_anyway(job, error)
         if forks.FORKS.count != self.forks:
             forks.leave()
-        self.slots.leave(slot)
+        if job.many:
+            self.slots.leave_many(slot)
+        else:
+            self.slots.leave(slot)
         self.done(job, settlement)
         self.tasks.pop(slot, None)
         self.free.append(slot)

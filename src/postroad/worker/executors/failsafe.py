@@ -6,11 +6,19 @@ import time
 
 from postroad.core.delivery import TRACEBACK_BYTES_MAX, Attempt
 from postroad.core.outcome import Reject, Settlement
+from postroad.engine.batching import BatchJob
+from postroad.engine.executor import Ended
 from postroad.engine.handler import Job
 
 
-def settled_anyway(job: Job, error: BaseException) -> Settlement:
+def settled_anyway(job: Job, error: BaseException) -> Ended:
     """A dead letter that says so. An executor's thread or task never ends for an error."""
+    if isinstance(job, BatchJob):
+        return [(one, dead_letter(one, error)) for one in job.jobs]
+    return dead_letter(job, error)
+
+
+def dead_letter(job: Job, error: BaseException) -> Settlement:
     import traceback
 
     kind, text = type(error).__qualname__, str(error)

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
-from postroad.core.outcome import Settlement
-from postroad.engine.executor import Done, Slots
+from postroad.engine.executor import Done, Ended, Slots
 from postroad.engine.handler import Job
 from postroad.worker import forks
+from postroad.worker.executors.batches import enter_batch
 from postroad.worker.executors.failsafe import settled_anyway
 
-Run = Callable[[Job], Settlement]
+Run = Callable[[Job], Ended]
 
 
 class ThreadExecutor:
@@ -72,13 +72,19 @@ class ThreadExecutor:
         )  # fmt: skip
         ours = generation.count
         while (job := take()) is not None:
-            enter(slot, job.delivery.receipt)
+            if job.many:
+                enter_batch(self.slots, slot, job)
+            else:
+                enter(slot, job.delivery.receipt)
             try:
                 settlement = run(job)
             except BaseException as error:
                 settlement = settled_anyway(job, error)
             if generation.count != ours:
                 forks.leave()
-            leave(slot)
+            if job.many:
+                self.slots.leave_many(slot)
+            else:
+                leave(slot)
             done(job, settlement)
             del job, settlement  # a thread that waits keeps no body alive
