@@ -22,7 +22,7 @@ from postroad.core.delivery import Delivery
 from postroad.core.message import Address, Message, Send
 from postroad.core.topology import Queue, Topology
 from postroad.drivers.sqlite.driver import SqliteDriver
-from postroad.drivers.sqlite.operations import apply, plan
+from postroad.drivers.sqlite.topology import apply, plan
 from postroad.engine.identity import new_id
 from postroad.ports.driver import DeadLetterFilter, DeadLetterRecord, Inspectable, Subscription
 

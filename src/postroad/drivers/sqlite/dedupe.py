@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from postroad.core.message import Receipt, Refused, Send, Unique
+from postroad.core.message import Message, Unique
 from postroad.drivers.sqlite.session import Session, as_json
 
 INBOX_S = 7 * 86400.0
@@ -32,68 +32,24 @@ OWNERS = msgspec.json.Decoder(list[tuple[int, str]])
 InboxKey = tuple[int, str]
 
 
-def first_ones(
-    session: Session, sends: Sequence[Send], taken: list[int], answers: list[Receipt | Refused | None]
-) -> list[int]:
-    """Those of ``taken`` that are no repeats, in order; the repeats are answered with the id of the first."""
-    batch = [sends[index] for index in taken]
-    seen, owners = seen_before(session, batch), key_owners(session, batch)
-    kept: list[int] = []
-    for index, send in zip(taken, batch, strict=True):
-        first = repeat_of(session, send, seen, owners)
-        if first is None:
-            kept.append(index)
-        else:
-            answers[index] = Receipt(send.message.id, duplicate_of=first)
-    if len(kept) < len(taken):
-        session.bump("duplicates", len(taken) - len(kept))
-    remember(session, [sends[index] for index in kept])
-    return kept
-
-
-def repeat_of(session: Session, send: Send, seen: set[InboxKey], owners: dict[str, str]) -> str | None:
-    """The id it repeats; None for a first one, which those after it in the batch may repeat."""
-    message = send.message
-    key = inbox_key(session, send)
-    if message.dedupe and key in seen:
-        return message.id
-    if message.unique is not None and message.unique.key in owners:
-        return owners[message.unique.key]
-    if message.dedupe:
-        seen.add(key)
-    if message.unique is not None:
-        owners[message.unique.key] = message.id
-    return None
-
-
-def inbox_key(session: Session, send: Send) -> InboxKey:
-    return session.numbers[send.to.routing_key], send.message.id
-
-
-def seen_before(session: Session, batch: Sequence[Send]) -> set[InboxKey]:
-    """Of the messages whose sender chose the id, those that came in an earlier batch."""
-    keys = [inbox_key(session, send) for send in batch if send.message.dedupe]
+def seen_before(session: Session, keys: Sequence[InboxKey]) -> set[InboxKey]:
+    """Of these messages, whose senders chose the ids, those that came in an earlier batch."""
     found = NUMBERS.decode(session.value(SEEN, (as_json(keys), session.clock()))) if keys else []
     return {keys[position] for position in found}
 
 
-def key_owners(session: Session, batch: Sequence[Send]) -> dict[str, str]:
-    """Of the unique keys wanted here, those that are taken, with the id that has them."""
-    keys = [send.message.unique.key for send in batch if send.message.unique is not None]
+def key_owners(session: Session, keys: Sequence[str]) -> dict[str, str]:
+    """Of these unique keys, those that are taken, with the id that has them."""
     found = OWNERS.decode(session.value(TAKEN, (as_json(keys), session.clock()))) if keys else []
     return {keys[position]: owner for position, owner in found}
 
 
-def remember(session: Session, sends: Sequence[Send]) -> None:
+def remember(session: Session, ids: Sequence[InboxKey], messages: Sequence[Message]) -> None:
+    """The inbox knows these ids from now on, and the unique keys of these messages are taken."""
     now = session.clock()
-    ids = [(session.numbers[send.to.routing_key], send.message.id) for send in sends if send.message.dedupe]
-    keys = [
-        (send.message.unique.key, send.message.id, until(send.message.unique, now))
-        for send in sends
-        if send.message.unique is not None
-    ]
     if ids:
         session.connection.execute(REMEMBER, (as_json(ids), now + INBOX_S))
+    keys = [(one.unique.key, one.id, until(one.unique, now)) for one in messages if one.unique is not None]
     if keys:
         session.connection.execute(CLAIM, (as_json(keys),))
 

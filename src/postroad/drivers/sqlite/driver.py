@@ -20,10 +20,12 @@ import apsw
 
 from postroad.core.capabilities import Capabilities, Ordering, Starts
 from postroad.core.message import Receipt, Refused, Send
-from postroad.core.topology import Change, Topology
+from postroad.core.topology import EXCHANGE_KINDS, OVERFLOWS, Binding, Change, Topology
 from postroad.core.writes import Committed, Condition, Conflict, Document, Write
 from postroad.drivers.sqlite import documents, forking, inspection, operations, program, recovery, seats, tidy
+from postroad.drivers.sqlite import topology as declared
 from postroad.drivers.sqlite.consumer import SqliteConsumer
+from postroad.drivers.sqlite.directory import Directory
 from postroad.drivers.sqlite.forking import LEFT_TO_PARENTS, abandon
 from postroad.drivers.sqlite.lock import NoLock
 from postroad.drivers.sqlite.session import CHANGE, Session
@@ -46,10 +48,13 @@ from postroad.ports.driver import (
 T = TypeVar("T")
 
 PURGE_CHUNK = 10_000
-CAPABILITIES = Capabilities(ordering=Ordering.LANE, starts=Starts.STORE, atomic_with=("sqlite",))
+CAPABILITIES = Capabilities(
+    ordering=Ordering.LANE, starts=Starts.STORE, atomic_with=("sqlite",), exchanges=EXCHANGE_KINDS, max_length=OVERFLOWS
+)
 REGISTER = """
 INSERT INTO holder(name, pid, supervisor_pid, host, boot, worker, started_at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id
 """
+COUNTERS = ("unrouted", "duplicates", "accepted", "released", "rejected", "recovered")
 SEATS = "SELECT name, boot, worker FROM holder"
 
 
@@ -77,7 +82,6 @@ class SqliteDriver:
         self.is_open = False
         self.lifecycle = threading.Lock()
         self.own_seats: list[Seat] = []
-        self.numbers: dict[str, int] = {}
         self.tokens: dict[int, Iterator[int]] = {}
         self.site: Site = MemorySite()
         forking.ENGINES.add(self)
@@ -122,8 +126,6 @@ class SqliteDriver:
             self.writer.close()
             raise
 
-        self.numbers = committed_queues(self.writer.session)
-
     def start_reader(self) -> None:
         """A file has a connection for looking; memory has but one."""
         self.reader = self.writer
@@ -139,6 +141,7 @@ class SqliteDriver:
     def session(self, connection: object) -> Session:
         session = Session(connection, self.site.label, self.clock)  # type: ignore[arg-type]
         session.load_queues()
+        session.committed = session.directory
         return session
 
     def close(self) -> None:
@@ -227,22 +230,28 @@ class SqliteDriver:
         return CAPABILITIES
 
     async def plan(self, topology: Topology) -> Sequence[Change]:
-        return await self.read(lambda session: operations.plan(session, topology))
+        return await self.read(lambda session: declared.plan(session, topology))
 
     async def apply(self, changes: Sequence[Change]) -> None:
         if changes:
-            await self.call(lambda session: operations.apply(session, changes))
-            self.numbers = await self.call(committed_queues)
+            await self.call(lambda session: declared.apply(session, changes))
+
+    async def topology(self) -> Topology:
+        return await self.read(declared.present)
+
+    def known(self) -> Directory:
+        """What was committed of the topology a moment ago; from any thread."""
+        return self.ready_writer().session.committed
 
     def publish_future(
         self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
     ) -> Future[Sequence[Receipt | Refused]]:
-        return self.ready_writer().submit(PublishOperation(batch, writes, is_full(durability), self.numbers))
+        return self.ready_writer().submit(PublishOperation(batch, writes, is_full(durability), self.known()))
 
     def publish_wait(
         self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
     ) -> Sequence[Receipt | Refused]:
-        return self.ready_writer().perform(PublishOperation(batch, writes, is_full(durability)))
+        return self.ready_writer().perform(PublishOperation(batch, writes, is_full(durability), self.known()))
 
     async def publish(
         self, batch: Sequence[Send], *, durability: str = "full", writes: Sequence[Write] = ()
@@ -383,11 +392,10 @@ class SqliteDriver:
         return await self.read(lambda session: inspection.holders(session, self.site.folder))
 
     async def counters(self) -> dict[str, int]:
-        """Since the file was made: published, duplicates, accepted, released, rejected, recovered."""
+        """Since the file was made: published, unrouted, duplicates, accepted, released, rejected, recovered."""
         rows = await self.read(lambda session: session.rows("SELECT name, value FROM counter"))
         counts: dict[str, int] = dict(rows)
-        counts["published"] = counts.pop("seq")
-        return counts
+        return {"published": counts["seq"], **{name: counts[name] for name in COUNTERS}}
 
     async def purge(self, queue: str, limit: int | None = None) -> int:
         total = 0
@@ -406,13 +414,14 @@ class SqliteDriver:
     async def redrive(self, which: DeadLetterFilter, limit: int, forget: Sequence[str] = ("task",)) -> int:
         return await self.call(lambda session: operations.redrive(session, which, limit, forget))
 
+    async def delete_exchange(self, name: str) -> None:
+        await self.call(lambda session: declared.delete_exchange(session, name))
+
+    async def unbind(self, binding: Binding) -> bool:
+        return await self.call(lambda session: declared.unbind(session, binding))
+
     async def delete_dead(self, which: DeadLetterFilter, limit: int) -> int:
         return await self.call(lambda session: operations.delete_dead(session, which, limit))
-
-
-def committed_queues(session: Session) -> dict[str, int]:
-    """A copy for other threads, taken while no transaction that declares queues is open."""
-    return dict(session.numbers)
 
 
 def recover_dead(folder: Path, name: str, boot: str, worker: str, session: Session) -> int:

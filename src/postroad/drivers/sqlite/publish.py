@@ -6,22 +6,24 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from postroad.core.message import Receipt, Refused, Send
+from postroad.core.message import Message, Receipt, Refused, Send
+from postroad.core.topology import Queue
 from postroad.core.writes import Write
-from postroad.drivers.sqlite import dedupe, documents, lanes
+from postroad.drivers.sqlite import bounds, documents, lanes
+from postroad.drivers.sqlite.admission import Admission, Answer
+from postroad.drivers.sqlite.directory import VERSION, Directory
+from postroad.drivers.sqlite.routing import Numbers, plain_numbers
 from postroad.drivers.sqlite.rows import InsertRow, message_row
-from postroad.drivers.sqlite.session import WORK, Session, as_json
-from postroad.errors import NotFound
+from postroad.drivers.sqlite.session import WORK, NotAsExpected, Session, as_json
 
 COLUMNS = "INSERT INTO message(id, queue, rank, key, due_at, flags, head, body, seq, attempt, crashes) "
-INSERT = (
-    COLUMNS
-    + """
-SELECT e.value->>0, e.value->>1, e.value->>2, e.value->>3, e.value->>4, e.value->>5, e.value->>6,
-       CASE WHEN e.value->>5 & 16 THEN CAST(e.value->>7 AS BLOB) ELSE unhex(e.value->>7) END, ?1 + e.key, 1, 0
-FROM jsonb_each(?2) e
+VALUES = """
+e.value->>2, e.value->>3, e.value->>4, e.value->>5, e.value->>6,
+CASE WHEN e.value->>5 & 16 THEN CAST(e.value->>7 AS BLOB) ELSE unhex(e.value->>7) END"""
+INSERT = f"{COLUMNS} SELECT e.value->>0, e.value->>1, {VALUES}, ?1 + e.key, 1, 0 FROM jsonb_each(?2) e"
+INSERT_FANNED = f"""
+{COLUMNS} SELECT e.value->>0, q.value, {VALUES}, ?1 + (e.value->>8) + q.key, 1, 0 FROM jsonb_each(?2) e, json_each(e.value, '$[1]') q
 """
-)
 INSERT_ONE = (
     COLUMNS
     + "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, CASE WHEN ?6 & 16 THEN CAST(?8 AS BLOB) ELSE unhex(?8) END, ?9, 1, 0)"
@@ -29,70 +31,147 @@ INSERT_ONE = (
 READY_ALL = "INSERT INTO ready SELECT queue, rank, seq FROM message WHERE seq >= ?1"
 READY = READY_ALL + " AND due_at IS NULL AND key IS NULL"
 DUE = "INSERT INTO due SELECT due_at, seq, queue FROM message WHERE seq >= ?1 AND due_at IS NOT NULL"
+COUNT_ONE = "UPDATE counter SET value = value + ?1 WHERE name IN ('seq', ?2) RETURNING name, value"
+COUNT_EACH = """
+UPDATE counter SET value = value + (SELECT e.value FROM json_each(?1) e WHERE e.key = counter.name)
+WHERE name IN (SELECT key FROM json_each(?1))
+"""
+SEQ = "SELECT value FROM counter WHERE name = 'seq'"
+
+Parcel = tuple[Message, Numbers]
+"""A message and the queues that get it."""
 
 
-def publish(session: Session, sends: Sequence[Send], writes: Sequence[Write] = ()) -> list[Receipt | Refused]:
+def publish(session: Session, sends: Sequence[Send], writes: Sequence[Write] = ()) -> list[Answer]:
     """Insert them all; answers in order. What a queue does not take is answered Refused and not kept."""
     documents.apply(session, writes)
-    answers: list[Receipt | Refused | None] = [refusal(session, send) for send in sends]
-    taken = [index for index, answer in enumerate(answers) if answer is None]
-    if any(sends[index].message.dedupe or sends[index].message.unique for index in taken):
-        taken = dedupe.first_ones(session, sends, taken, answers)
-    insert(session, [sends[index] for index in taken])
-    return [answer or Receipt(send.message.id) for answer, send in zip(answers, sends, strict=True)]
+    plain = session.directory.plain
+    if all(is_plain(send, plain) for send in sends):
+        insert(session, [(send.message, (plain[send.to.routing_key],)) for send in sends])
+        return [Receipt(send.message.id) for send in sends]
+    admission = Admission(session, sends)
+    answers = admission.decide_all(sends)
+    admission.keep()
+    insert(session, admission.taken)
+    return answers
+
+
+def is_plain(send: Send, plain: Mapping[str, int]) -> bool:
+    """Nothing must be looked up before it is inserted. ``plain``: the queues that take whatever comes."""
+    message = send.message
+    return not (message.dedupe or message.unique or send.to.exchange) and send.to.routing_key in plain
+
+
+def refusals(session: Session, sends: Sequence[Send]) -> list[Refused | None]:
+    """Why each of these, sent one after the other, would not be taken. Writes nothing."""
+    plain = session.directory.plain
+    if all(is_plain(send, plain) for send in sends):
+        return [None] * len(sends)
+    admission = Admission(session, sends)
+    return [answer if isinstance(answer, Refused) else None for answer in admission.decide_all(sends)]
 
 
 def refusal(session: Session, send: Send) -> Refused | None:
-    """Why this send cannot be taken at all."""
-    if send.to.exchange:
-        return Refused(send.message.id, "unroutable", f"exchange {send.to.exchange!r}: exchanges are not built yet")
-    if send.to.routing_key in session.numbers:
-        return None
-    try:
-        session.queue_number(send.to.routing_key)
-    except NotFound as error:
-        return Refused(send.message.id, "unroutable", str(error))
-    return None
+    """Why this send alone would not be taken."""
+    return refusals(session, [send])[0]
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
-    """Messages ready to be inserted. ``rows``: JSON text for INSERT; ``alone``: the row, when there is only one."""
+    """Messages ready to be inserted, as ``count`` rows. ``rows``: JSON text for INSERT, or INSERT_FANNED when ``fanned``;
+    ``alone``: the row, when there is only one. ``published``: how many rows go to each queue."""
 
     count: int
     rows: str
     alone: InsertRow | None
+    fanned: bool
     delayed: bool
     keyed: bool
+    published: dict[int, int]
 
 
-def batch_of(sends: Sequence[Send], numbers: Mapping[str, int]) -> Batch:
-    """The work that needs no connection: whoever sends much does it himself, beside the writer."""
-    rows = [message_row(send.message, numbers[send.to.routing_key]) for send in sends]
-    alone = rows[0] if len(rows) == 1 else None
-    delayed = any(send.message.due_at is not None for send in sends)
-    keyed = any(send.message.key is not None for send in sends)
-    return Batch(len(rows), "" if alone else as_json(rows), alone, delayed, keyed)
+def batch_of(parcels: Sequence[Parcel], special: Mapping[int, Queue]) -> Batch:
+    """The work that needs no connection: whoever sends much does it himself, beside the writer.
+
+    ``special``: the queues with a bound or a ttl.
+    """
+    fanned = any(len(queues) > 1 for _message, queues in parcels)
+    messages = [message for message, _queues in parcels]
+    published: dict[int, int] = {}
+    for _message, queues in parcels:
+        for queue in queues:
+            published[queue] = published.get(queue, 0) + 1
+    rows = fanned_rows(parcels, special) if fanned else [single_row(parcel, special) for parcel in parcels]
+    alone = None if fanned or len(rows) != 1 else single_row(parcels[0], special)
+    return Batch(
+        sum(published.values()),
+        "" if alone else as_json(rows),
+        alone,
+        fanned,
+        any(message.due_at is not None for message in messages),
+        any(message.key is not None for message in messages),
+        published,
+    )
 
 
-def is_plain(send: Send, numbers: Mapping[str, int]) -> bool:
-    """Nothing must be looked up before it is inserted."""
-    message = send.message
-    return not (message.dedupe or message.unique or send.to.exchange) and send.to.routing_key in numbers
+def single_row(parcel: Parcel, special: Mapping[int, Queue]) -> InsertRow:
+    message, (queue,) = parcel
+    return message_row(bounds.limited(message, special.get(queue)) if special else message, queue)
 
 
-def insert(session: Session, sends: Sequence[Send]) -> None:
-    if sends:
-        insert_batch(session, batch_of(sends, session.numbers))
+def fanned_rows(parcels: Sequence[Parcel], special: Mapping[int, Queue]) -> list[list[object]]:
+    """A row a message and time of expiry, with the list of its queues, and how many rows there are before it."""
+    rows: list[list[object]] = []
+    before = 0
+    for message, queues in parcels:
+        for alike, numbers in by_expiry(message, queues, special):
+            identifier, _queue, *rest = message_row(alike, 0)
+            rows.append([identifier, numbers, *rest, before])
+            before += len(numbers)
+    return rows
+
+
+def by_expiry(message: Message, queues: Numbers, special: Mapping[int, Queue]) -> list[tuple[Message, Sequence[int]]]:
+    """Queues of different ttl get the message with different times of expiry."""
+    if not special or not any(queue in special for queue in queues):
+        return [(message, queues)]
+    groups: dict[float | None, tuple[Message, list[int]]] = {}
+    for queue in queues:
+        one = bounds.limited(message, special.get(queue))
+        groups.setdefault(one.expires_at, (one, []))[1].append(queue)
+    return list(groups.values())
+
+
+def insert(session: Session, parcels: Sequence[Parcel]) -> None:
+    if parcels:
+        insert_batch(session, batch_of(parcels, session.directory.special))
 
 
 def insert_batch(session: Session, batch: Batch) -> None:
-    first = session.bump("seq", batch.count) - batch.count + 1
+    """Raises NotAsExpected when one of the queues is not there any more."""
+    first = take_numbers(session, batch) - batch.count + 1
     if batch.alone is not None:
         session.connection.execute(INSERT_ONE, (*batch.alone, first))
     else:
-        session.connection.execute(INSERT, (first, batch.rows))
+        session.connection.execute(INSERT_FANNED if batch.fanned else INSERT, (first, batch.rows))
     place(session, batch.delayed, batch.keyed, first)
     session.bells |= WORK
+    bounds.drop_oldest(session, batch.published)
+
+
+def take_numbers(session: Session, batch: Batch) -> int:
+    """Count them for their queues, and number them; the last number."""
+    if len(batch.published) == 1:
+        (queue,) = batch.published
+        counted = dict(session.connection.execute(COUNT_ONE, (batch.count, f"published:{queue}")))
+        there = len(counted) == 2
+    else:
+        counts = {"seq": batch.count, **{f"published:{queue}": count for queue, count in batch.published.items()}}
+        session.connection.execute(COUNT_EACH, (as_json(counts),))
+        there = session.connection.changes() == len(counts)
+        counted = {"seq": session.value(SEQ)}
+    if not there:
+        raise NotAsExpected
+    return int(counted["seq"])
 
 
 def place(session: Session, delayed: bool, keyed: bool, first: int) -> None:
@@ -102,3 +181,25 @@ def place(session: Session, delayed: bool, keyed: bool, first: int) -> None:
         session.connection.execute(DUE, (first,))
     if keyed:
         lanes.enter_since(session, first)
+
+
+class Prepared(msgspec.Struct, frozen=True, gc=False):
+    """A batch made ready beside the writer. ``version``: of the topology it was routed by; None: it needed no routing."""
+
+    batch: Batch
+    answers: Sequence[Receipt]
+    version: int | None
+
+    def holds(self, session: Session) -> bool:
+        """Whether what it was routed by is still so. In the transaction."""
+        return self.version is None or session.value(VERSION) == self.version
+
+
+def prepared(sends: Sequence[Send], known: Directory) -> Prepared | None:
+    """None when one of them needs a look at what is there."""
+    parcels = [(send.message, plain_numbers(send, known)) for send in sends]
+    if not all(queues for _message, queues in parcels):
+        return None
+    version = known.version if any(send.to.exchange for send in sends) else None
+    answers = [Receipt(message.id, routed=len(queues)) for message, queues in parcels]
+    return Prepared(batch_of(parcels, {}), answers, version)

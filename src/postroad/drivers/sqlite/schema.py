@@ -59,10 +59,17 @@ CREATE TABLE holder(
     host TEXT NOT NULL, boot TEXT NOT NULL, worker TEXT NOT NULL, started_at REAL NOT NULL);
 """
 
+# The counter `topology` moves with every declaration. `queues` is the last number given to a queue: a number is never
+# given twice, so whoever still knows a deleted queue by its number finds nothing. `published:<number>` is there as long as
+# the queue is.
 VERSION_2 = """
 CREATE TABLE exchange(name TEXT PRIMARY KEY, declared TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE binding(declared TEXT PRIMARY KEY, exchange TEXT NOT NULL, target TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE binding(
+    declared TEXT PRIMARY KEY, exchange TEXT NOT NULL, target TEXT NOT NULL, to_exchange INTEGER NOT NULL);
+CREATE INDEX binding_target ON binding(target);
 INSERT INTO counter VALUES('topology', 0), ('unrouted', 0);
+INSERT INTO counter SELECT 'queues', coalesce(max(id), 0) FROM queue;
+INSERT INTO counter SELECT 'published:' || id, 0 FROM queue;
 CREATE INDEX due_queue ON due(queue, seq);
 ALTER TABLE holder ADD COLUMN queues TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE queue ADD COLUMN owner INTEGER;

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import apsw
 import msgspec
 
+from postroad.core.routing import RoutingTable
+from postroad.drivers.sqlite import directory
+from postroad.drivers.sqlite.directory import NOTHING_KNOWN, Directory
 from postroad.drivers.sqlite.trouble import translation
 from postroad.errors import NotFound
 
@@ -21,9 +24,12 @@ class NotAsExpected(Exception):
 
 
 class Session:
-    """One per process and file, used by the writer thread. ``bells``: whom to wake after the commit."""
+    """One per process and file, used by the writer thread. ``bells``: whom to wake after the commit.
 
-    __slots__ = ("bells", "clock", "connection", "names", "next_due", "numbers", "path")
+    ``directory``: what is known of the queues, in the transaction under way; ``committed``: before it, for other threads.
+    """
+
+    __slots__ = ("bells", "clock", "committed", "connection", "directory", "next_due", "path")
 
     def __init__(self, connection: apsw.Connection, path: str, clock: Callable[[], float]) -> None:
         self.connection = connection
@@ -31,8 +37,8 @@ class Session:
         self.clock = clock
         self.bells = 0
         self.next_due: float | None = None
-        self.numbers: dict[str, int] = {}
-        self.names: dict[int, str] = {}
+        self.directory: Directory = NOTHING_KNOWN
+        self.committed: Directory = NOTHING_KNOWN
 
     def value(self, sql: str, bindings: tuple[Any, ...] = ()) -> Any:
         """The first column of the first row, or None."""
@@ -48,10 +54,35 @@ class Session:
         """Add to a counter; the new value."""
         return int(self.value("UPDATE counter SET value = value + ? WHERE name = ? RETURNING value", (by, counter)))
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Queues by name, as far as known."""
+        return self.directory.numbers
+
+    @property
+    def names(self) -> dict[int, str]:
+        return self.directory.names
+
     def load_queues(self) -> None:
         with translation(self.path):
-            self.numbers = dict(self.connection.execute("SELECT name, id FROM queue"))
-        self.names = {number: name for name, number in self.numbers.items()}
+            self.directory = directory.load(self)
+
+    def forget(self) -> None:
+        """What is declared has changed, or may have: look again when it is needed."""
+        self.directory = NOTHING_KNOWN
+
+    def freshen(self) -> Directory:
+        """What is declared now: in a transaction it holds to the end of it."""
+        if self.value(directory.VERSION) != self.directory.version:
+            self.load_queues()
+        return self.directory
+
+    def routing(self) -> RoutingTable:
+        """Of the directory as it is; call `freshen` before."""
+        table = self.directory.table
+        if table is None:
+            table = self.directory.table = directory.load_table(self)
+        return table
 
     def is_due(self) -> bool:
         """Whether a delayed message's time has come, as far as the last turn saw."""
@@ -74,11 +105,19 @@ class Session:
 
 
 def unknown_queue(name: str, known: dict[str, int]) -> NotFound:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
     return NotFound(
-        f"There is no queue {name!r}{hint} Declare it in the app, or apply its topology; known: {', '.join(sorted(known)) or 'none'}."
+        f"There is no queue {name!r}{nearest(name, known)} Declare it in the app, or apply its topology; known: "
+        f"{', '.join(sorted(known)[:KNOWN_TOLD]) or 'none'}{' and more' if len(known) > KNOWN_TOLD else ''}."
     )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """For whoever mistyped a name."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "."
+
+
+KNOWN_TOLD = 20
 
 
 JSON = msgspec.json.Encoder()

@@ -10,17 +10,17 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import apsw
 
 from postroad.core.message import Receipt, Refused, Send
 from postroad.core.writes import Write
+from postroad.drivers.sqlite.directory import NOTHING_KNOWN, Directory
 from postroad.drivers.sqlite.lock import FileLock, NoLock
-from postroad.drivers.sqlite.publish import batch_of, insert_batch, is_plain, publish
+from postroad.drivers.sqlite.publish import insert_batch, prepared, publish
 from postroad.drivers.sqlite.session import NotAsExpected, Session
 from postroad.drivers.sqlite.trouble import translated
 from postroad.errors import Closed
@@ -64,31 +64,27 @@ class Operation(Generic[T]):
 class PublishOperation(Operation[Sequence[Receipt | Refused]]):
     """A batch to insert; batches that wait together are inserted together.
 
-    ``numbers``: the queues known to be there. A large batch over these is made ready here, in the thread of whoever
-    sends, so that the writer has only SQLite's part of the work.
+    ``known``: what was committed of the topology a moment ago. A large batch over this is made ready here, in the thread
+    of whoever sends, so that the writer has only SQLite's part of the work.
     """
 
     def __init__(
-        self,
-        sends: Sequence[Send],
-        writes: Sequence[Write],
-        durable: bool,
-        numbers: Mapping[str, int] = MappingProxyType({}),
+        self, sends: Sequence[Send], writes: Sequence[Write], durable: bool, known: Directory = NOTHING_KNOWN
     ) -> None:
         super().__init__()
-        large = len(sends) >= LARGE and not writes and all(is_plain(send, numbers) for send in sends)
-        self.batch = batch_of(sends, numbers) if large else None
+        self.prepared = prepared(sends, known) if len(sends) >= LARGE and not writes else None
         self.sends = sends
         self.writes = writes
         self.durable = durable
         self.answers: Sequence[Receipt | Refused] = ()
 
     def apply(self, session: Session) -> None:
-        if self.batch is None:
+        ready = self.prepared
+        if ready is None or self.careful or not ready.holds(session):
             publish_together(session, [self])
         else:
-            insert_batch(session, self.batch)
-            self.answers = [Receipt(send.message.id) for send in self.sends]
+            insert_batch(session, ready.batch)
+            self.answers = ready.answers
 
     def after(self, session: Session) -> Sequence[Receipt | Refused]:
         return self.answers
@@ -258,6 +254,7 @@ class Writer:
 
     def answer(self, session: Session, group: list[Operation[Any]]) -> None:
         """The commit stands: from here on an error is the one caller's own."""
+        session.committed = session.directory
         for operation in group:
             try:
                 result = operation.after(session)
@@ -290,18 +287,20 @@ def run_program(session: Session, program: tuple[str, tuple[object, ...]]) -> No
 
 
 def apply_all(session: Session, wanted: Sequence[Operation[Any]]) -> None:
+    if any(operation.careful for operation in wanted):
+        session.freshen()
     together = [
-        operation for operation in wanted if isinstance(operation, PublishOperation) and operation.batch is None
+        operation for operation in wanted if isinstance(operation, PublishOperation) and operation.prepared is None
     ]
     if together:
         publish_together(session, together)
     for operation in wanted:
-        if not isinstance(operation, PublishOperation) or operation.batch is not None:
+        if not isinstance(operation, PublishOperation) or operation.prepared is not None:
             operation.apply(session)
 
 
 def roll_back(session: Session) -> None:
-    """A full disk may have rolled back already. Queues declared in this transaction are unknown again."""
-    session.numbers = {}
+    """A full disk may have rolled back already. What was declared in this transaction is unknown again."""
+    session.directory = session.committed
     if session.connection.in_transaction:
         session.connection.execute("ROLLBACK")
