@@ -100,14 +100,19 @@ def attempt(pipeline: Pipeline, part: list[tuple[Job, Any]]) -> Calls:
     context = pipeline.enter(part[0][0])
     error = yield [item for _job, item in part]
     context.buffer.closed = True
-    if error is None or isinstance(error, BatchError):
+    if error is None or (isinstance(error, BatchError) and names_only(error, len(part))):
         return told_apart(pipeline, part, context, {} if error is None else error.errors)
-    if len(part) == 1 or isinstance(error, HandlerSignal):
+    if len(part) == 1 or isinstance(error, HandlerSignal | BatchError):
         return [(job, pipeline.failed(job, error)) for job, _item in part]
     half = len(part) // 2
     first = yield from attempt(pipeline, part[:half])
     second = yield from attempt(pipeline, part[half:])
     return first + second
+
+
+def names_only(error: BatchError, count: int) -> bool:
+    """Whether every index is one of the batch; when not, none of them can be believed."""
+    return all(0 <= index < count for index in error.errors)
 
 
 def told_apart(

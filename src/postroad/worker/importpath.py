@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from postroad.errors import ConfigurationError
 from postroad.engine.names import import_name_of_main
+from postroad.errors import ConfigurationError
 
 
 def path_of(app: Any) -> str:

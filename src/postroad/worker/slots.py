@@ -46,7 +46,7 @@ class StartSlots:
     A write torn by SIGKILL is harmless: the token goes first, and half a (token, seq) names no delivery.
     """
 
-    __slots__ = ("base", "beats", "batches", "image", "slots", "spare")
+    __slots__ = ("base", "batches", "beats", "image", "slots", "spare")
 
     def __init__(self, path: str, slots: int, base: int | None = None) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
