@@ -20,12 +20,14 @@ from . import (
     amounts,
     at_least_once,
     atomic_output,
+    bounded,
     cancels,
     dead_letters,
     delays,
     documents,
     drain,
     durable,
+    exchanges,
     fencing,
     handling,
     isolation,
@@ -38,7 +40,7 @@ from . import (
 
 PROMISES = (
     durable, at_least_once, starts, fencing, atomic_output, delays, dead_letters, order, priority, cancels, once, isolation,
-    documents, drain, looking, amounts, handling,
+    documents, drain, looking, amounts, handling, exchanges, bounded,
 )  # fmt: skip
 
 __all__ = [

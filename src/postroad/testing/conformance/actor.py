@@ -14,11 +14,12 @@ import msgspec
 from postroad.core.delivery import Delivery
 from postroad.core.outcome import ACCEPT, Outcome, Release
 from postroad.core.slots import SLOT, SLOT_BYTES
+from postroad.core.topology import Binding
 from postroad.core.writes import Put
 from postroad.drivers.registry import open_driver
 from postroad.ports.driver import Driver, Seat, Subscription, Supervisable
-from postroad.testing.conformance.desk import Desk, Ear, message, send, settlement
-from postroad.testing.conformance.engine import FOLLOWERS, QUEUE, Actor, Cue, declare
+from postroad.testing.conformance.desk import Desk, Ear, message, send, settlement, through
+from postroad.testing.conformance.engine import FOLLOWERS, QUEUE, Actor, Cue, declare, establish
 
 Part = Callable[[Cue], Awaitable[None]]
 
@@ -50,13 +51,37 @@ async def produce(cue: Cue) -> None:
             tell(number)
 
 
+async def publish(cue: Cue) -> None:
+    """Through ``exchange`` one after the other until killed; tell each number once it is confirmed."""
+    async with open_driver(cue.url) as driver:
+        for number in range(10**9):
+            await driver.publish([through(cue.options["exchange"], message(b"%d" % number))])
+            tell(number)
+
+
+async def bind(cue: Cue) -> None:
+    """``exchange`` to ``to``; say so; stay until the input ends."""
+    async with open_driver(cue.url) as driver:
+        await establish(driver, Binding(cue.options["exchange"], cue.options["to"]))
+        tell("bound")
+        await until_input_ends()
+
+
+async def take_part(cue: Cue) -> None:
+    """Take from ``queue`` without a turn, until killed."""
+    async with open_driver(cue.url) as driver:
+        await driver.consume(Subscription((cue.options["queue"],), f"actor-{os.getpid()}"), Ear())
+        tell("taking part")
+        await until_input_ends()
+
+
 async def hold(cue: Cue) -> None:
-    """Take ``limit``; start ``running`` of them, noted in the seat's slots; then hold them until killed.
+    """Take ``limit``, of ``queue`` if it is given; start ``running`` of them, noted in the seat's slots; then hold them until killed.
 
     ``deaf``: also when the input ends, as it does when the supervisor dies.
     """
     async with open_driver(cue.url, seat=cue.seat) as driver:
-        desk = await consumer_of(driver)
+        desk = await consumer_of(driver, cue.options.get("queue", QUEUE))
         taken = await desk.take(int(cue.options["limit"]))
         start(cue.seat, taken[: int(cue.options.get("running", 0))])
         tell("holding", *(each.message.id for each in taken))
@@ -134,6 +159,9 @@ async def supervise(cue: Cue) -> None:
 
 PARTS: dict[str, Part] = {
     "produce": produce,
+    "publish": publish,
+    "bind": bind,
+    "take part": take_part,
     "hold": hold,
     "hold suspect": hold_suspect,
     "settle and hold": settle_and_hold,

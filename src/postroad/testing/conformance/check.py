@@ -34,6 +34,12 @@ FEATURES: dict[str, Claim] = {
     "documents": lambda engine, driver, offers: hasattr(driver, "commit") and hasattr(driver, "scan"),
     "dead letters": lambda engine, driver, offers: offers.dead_letters and isinstance(driver, Inspectable),
     "looking": lambda engine, driver, offers: offers.peek and isinstance(driver, Inspectable),
+    "exchanges": lambda engine, driver, offers: {"direct", "fanout", "topic"} <= set(offers.exchanges),
+    "exchanges by headers": lambda engine, driver, offers: "headers" in offers.exchanges,
+    "unrouted": lambda engine, driver, offers: offers.unrouted,
+    "reject": lambda engine, driver, offers: "reject" in offers.max_length,
+    "block": lambda engine, driver, offers: "block" in offers.max_length,
+    "drop_oldest": lambda engine, driver, offers: "drop_oldest" in offers.max_length,
     "operating": lambda engine, driver, offers: isinstance(driver, Operable),
 }
 """What a check may need: each a question to the harness, the driver and its capabilities."""

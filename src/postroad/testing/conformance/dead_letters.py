@@ -7,7 +7,7 @@ import time
 from postroad.core.delivery import ATTEMPTS_KEPT, Attempt, Delivery
 from postroad.core.message import Message
 from postroad.core.outcome import Reject, Release
-from postroad.ports.driver import DeadLetterFilter, DeadLetterRecord
+from postroad.ports.driver import DeadLetterFilter, DeadLetterRecord, Redriven
 from postroad.testing.conformance.check import promise
 from postroad.testing.conformance.desk import Desk, as_sent, beside, bodies, message, numbered, sit
 from postroad.testing.conformance.durable import BODIES
@@ -152,7 +152,7 @@ async def redriven_ones_start_anew_with_their_bytes(engine: Engine) -> None:
         for delivery in await desk.take(len(sent)):
             await desk.end(delivery, outcome=Release(0, counted=True, attempt=failure()))
         await desk.end(*await desk.take(len(sent)), outcome=Reject("no", failure()))
-        assert await desk.operating.redrive(ALL, 1000) == len(sent)
+        assert await desk.operating.redrive(ALL, 1000) == Redriven(len(sent))
         assert await desk.looking.count_dead(ALL) == 0
         again = await desk.take(len(sent))
         assert [as_sent(each) for each in again] == sent
@@ -166,7 +166,7 @@ async def redrive_takes_the_chosen_oldest_first_up_to_the_limit(engine: Engine) 
     async with sit(engine) as desk:
         for n, number in enumerate(numbered(6)):
             await kill(desk, number, kind="OSError" if n % 2 else "ValueError")
-        assert await desk.operating.redrive(DeadLetterFilter(error_type="OSError"), 2) == 2
+        assert await desk.operating.redrive(DeadLetterFilter(error_type="OSError"), 2) == Redriven(2)
         assert bodies(await desk.take(2)) == [1, 3]
         await desk.nothing(0)
         assert [int(letter.message.body) for letter in await letters(desk)] == [0, 2, 4, 5]
@@ -175,10 +175,10 @@ async def redrive_takes_the_chosen_oldest_first_up_to_the_limit(engine: Engine) 
 @check("dead letters", "operating")
 async def redriving_none_is_nothing(engine: Engine) -> None:
     async with sit(engine) as desk:
-        assert await desk.operating.redrive(ALL, 100) == 0
+        assert await desk.operating.redrive(ALL, 100) == Redriven(0)
         await kill(desk, message(b"1"))
-        assert await desk.operating.redrive(ALL, 0) == 0
-        assert await desk.operating.redrive(DeadLetterFilter(id="nobody"), 10) == 0
+        assert await desk.operating.redrive(ALL, 0) == Redriven(0)
+        assert await desk.operating.redrive(DeadLetterFilter(id="nobody"), 10) == Redriven(0)
         await desk.nothing(0)
         assert await desk.looking.count_dead(ALL) == 1
 
@@ -201,7 +201,7 @@ async def redriven_ones_of_a_key_keep_their_order_and_come_one_at_a_time(engine:
             await kill(desk, sent)
         await desk.send(message(b"3", key="a"))
         held = await desk.take_one()
-        assert await desk.operating.redrive(ALL, 10) == 3
+        assert await desk.operating.redrive(ALL, 10) == Redriven(3)
         await desk.nothing(0)
         await desk.end(held)
         for number in range(3):

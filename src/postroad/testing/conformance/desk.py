@@ -13,11 +13,12 @@ import msgspec
 from postroad.core.delivery import Delivery
 from postroad.core.message import Address, Message, Receipt, Refused, Send
 from postroad.core.outcome import ACCEPT, Outcome, Settlement, SettlementFailure
+from postroad.core.topology import Queue, Thing
 from postroad.core.writes import Document, Write
 from postroad.engine.identity import new_id
 from postroad.ports.driver import Consumer, Driver, Inspectable, Operable, QueueDepth, Seat, Subscription, Supervisable
 from postroad.ports.store import Store
-from postroad.testing.conformance.engine import FOLLOWERS, QUEUE, Engine, declare
+from postroad.testing.conformance.engine import FOLLOWERS, QUEUE, Engine, establish
 
 DEADLINE_S = 20.0
 SILENCE_S = 0.25
@@ -53,6 +54,11 @@ def send(sent: Message, queue: str = QUEUE) -> Send:
     return Send(Address(queue), sent)
 
 
+def through(exchange: str, sent: Message, key: str = "", *, mandatory: bool = False) -> Send:
+    """To whoever this exchange routes it."""
+    return Send(Address(key, exchange), sent, mandatory)
+
+
 def bodies(deliveries: Sequence[Delivery]) -> list[int]:
     """The numbers in their bodies."""
     return [int(delivery.message.body) for delivery in deliveries]
@@ -84,6 +90,12 @@ class Desk:
 
     async def send(self, *sent: Message, queue: str | None = None) -> Sequence[Receipt | Refused]:
         return await self.driver.publish([send(each, queue or self.queue) for each in sent])
+
+    async def publish(
+        self, exchange: str, *sent: Message, key: str = "", mandatory: bool = False
+    ) -> Sequence[Receipt | Refused]:
+        """All of them through the exchange, by this routing key."""
+        return await self.driver.publish([through(exchange, each, key, mandatory=mandatory) for each in sent])
 
     async def take(self, count: int, *, alone: bool = False) -> list[Delivery]:
         """Exactly this many, however many turns it takes. Raises AssertionError when they do not come."""
@@ -126,17 +138,27 @@ class Desk:
 
 
 @asynccontextmanager
-async def sit(engine: Engine, *queues: str, seat: Seat | None = None, worker: str = "") -> AsyncIterator[Desk]:
+async def sit(
+    engine: Engine, *queues: str, declares: Sequence[Thing] = (), seat: Seat | None = None, worker: str = ""
+) -> AsyncIterator[Desk]:
     """A driver of its own and one consumer, both closed at the end."""
-    async with engine.driver(seat=seat, worker=worker) as driver, beside(driver, *queues, worker=worker) as desk:
+    async with (
+        engine.driver(seat=seat, worker=worker) as driver,
+        beside(driver, *queues, declares=declares, worker=worker) as desk,
+    ):
         yield desk
 
 
 @asynccontextmanager
-async def beside(driver: Driver, *queues: str, worker: str = "") -> AsyncIterator[Desk]:
-    """One more consumer of an open driver. Both queues that checks use are there, whatever it consumes."""
+async def beside(
+    driver: Driver, *queues: str, declares: Sequence[Thing] = (), worker: str = ""
+) -> AsyncIterator[Desk]:
+    """One more consumer of an open driver. What it ``declares`` is there, and both queues that checks use; whatever else it
+    consumes is a plain queue."""
     names = queues or (QUEUE,)
-    await declare(driver, (QUEUE, FOLLOWERS, *queues))
+    told = {thing.name for thing in declares if isinstance(thing, Queue)}
+    plain = [Queue(name) for name in dict.fromkeys((QUEUE, FOLLOWERS, *queues)) if name not in told]
+    await establish(driver, *plain, *declares)
     consumer = await driver.consume(Subscription(names, worker), Ear())
     try:
         yield Desk(driver, consumer, names)

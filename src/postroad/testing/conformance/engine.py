@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from postroad.core.topology import Queue, Topology
+from postroad.core.topology import Binding, Change, Exchange, Queue, Thing, Topology
 from postroad.drivers.registry import open_driver
 from postroad.ports.driver import Driver, Seat
 
@@ -139,6 +139,22 @@ class Actor:
         await self.kill()
 
 
+def topology_of(things: Sequence[Thing]) -> Topology:
+    """These, sorted by what they are."""
+    return Topology(
+        tuple(thing for thing in things if isinstance(thing, Queue)),
+        tuple(thing for thing in things if isinstance(thing, Exchange)),
+        tuple(thing for thing in things if isinstance(thing, Binding)),
+    )
+
+
+async def establish(driver: Driver, *things: Thing) -> Sequence[Change]:
+    """Make what is not there; answers what there was to do."""
+    changes = await driver.plan(topology_of(things))
+    await driver.apply(changes)
+    return changes
+
+
 async def declare(driver: Driver, queues: Sequence[str]) -> None:
     """Make the queues that are not there."""
-    await driver.apply(await driver.plan(Topology(tuple(Queue(name) for name in queues))))
+    await establish(driver, *map(Queue, queues))

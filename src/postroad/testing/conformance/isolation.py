@@ -8,7 +8,7 @@ from typing import Any
 from postroad.core.message import Receipt, Refused
 from postroad.core.writes import Absent, Committed, Conflict, Put
 from postroad.errors import PostroadError
-from postroad.ports.driver import DeadLetterFilter
+from postroad.ports.driver import DeadLetterFilter, Redriven
 from postroad.testing.conformance.check import promise
 from postroad.testing.conformance.desk import Desk, at_once, beside, bodies, message, send, settlement, sit
 from postroad.testing.conformance.engine import Engine
@@ -60,7 +60,7 @@ async def each_caller_has_its_own_answer(engine: Engine) -> None:
         assert isinstance(answers[2], PostroadError)
         assert isinstance(answers[3], Conflict)
         assert isinstance(answers[4], list) and isinstance(answers[4][0], Refused)
-        assert answers[5] == 0
+        assert answers[5] == Redriven(0)
         assert list(answers[6]) == []  # type: ignore[arg-type]
 
 
