@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import apsw
@@ -40,7 +41,7 @@ class Session:
         self.directory: Directory = NOTHING_KNOWN
         self.committed: Directory = NOTHING_KNOWN
 
-    def value(self, sql: str, bindings: tuple[Any, ...] = ()) -> Any:
+    def value(self, sql: str, bindings: tuple[Any, ...] | dict[str, Any] = ()) -> Any:
         """The first column of the first row, or None."""
         for row in self.connection.execute(sql, bindings):
             return row[0]
@@ -49,6 +50,15 @@ class Session:
     def rows(self, sql: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows; for short answers only."""
         return list(self.connection.execute(sql, bindings))
+
+    @contextlib.contextmanager
+    def instant(self) -> Iterator[None]:
+        """Several looks at one and the same state, where no transaction is under way."""
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.execute("ROLLBACK")
 
     def bump(self, counter: str, by: int) -> int:
         """Add to a counter; the new value."""

@@ -23,7 +23,6 @@ ADD_BINDINGS = """
 INSERT INTO binding(declared, exchange, target, to_exchange)
 SELECT value, value ->> 'exchange', value ->> 'to', coalesce(value ->> 'to_exchange', 0) FROM json_each(?1)
 """
-FREE_BINDINGS = "DELETE FROM binding WHERE target = ?1 AND to_exchange = ?2 OR exchange = ?1 AND ?2"
 
 QUEUE = msgspec.json.Decoder(Queue)
 EXCHANGE = msgspec.json.Decoder(Exchange)
@@ -32,6 +31,11 @@ BINDING = msgspec.json.Decoder(Binding)
 
 def present(session: Session) -> Topology:
     """All that is there."""
+    with session.instant():
+        return everything(session)
+
+
+def everything(session: Session) -> Topology:
     return Topology(
         tuple(QUEUE.decode(text) for (text,) in session.connection.execute(QUEUES)),
         tuple(EXCHANGE.decode(text) for (text,) in session.connection.execute(EXCHANGES)),
@@ -141,22 +145,3 @@ def check_alternates(session: Session, exchanges: Sequence[Exchange]) -> None:
                 f"Exchange {exchange.name!r} names an alternate that is not declared: {exchange.alternate!r}"
                 f"{nearest(exchange.alternate, known)} Declare that exchange too."
             )
-
-
-def delete_exchange(session: Session, name: str) -> None:
-    """With its bindings, to and from. Raises NotFound."""
-    session.connection.execute("DELETE FROM exchange WHERE name = ?", (name,))
-    if not session.connection.changes():
-        known = [str(row[0]) for row in session.rows("SELECT name FROM exchange")]
-        raise NotFound(f"There is no exchange {name!r}{nearest(name, known)} 'postroad topology export' shows all.")
-    session.connection.execute(FREE_BINDINGS, (name, 1))
-    changed(session)
-
-
-def unbind(session: Session, binding: Binding) -> bool:
-    """False when it was not there."""
-    session.connection.execute("DELETE FROM binding WHERE declared = ?", (binding_key(binding).decode(),))
-    gone = bool(session.connection.changes())
-    if gone:
-        changed(session)
-    return gone
