@@ -12,7 +12,7 @@ import msgspec
 
 from postroad.core.delivery import Begun, Delivery
 from postroad.core.outcome import Settlement, SettlementFailure
-from postroad.drivers.sqlite import begin, claim, program, recovery
+from postroad.drivers.sqlite import begin, claim, program
 from postroad.drivers.sqlite.session import CHANGE, WORK, Session
 from postroad.drivers.sqlite.settle import settle_all
 from postroad.drivers.sqlite.vigil import Vigil
@@ -21,6 +21,7 @@ from postroad.ports.driver import Turn
 
 if TYPE_CHECKING:
     from postroad.drivers.sqlite.driver import SqliteDriver
+
 
 class Wish(msgspec.Struct, frozen=True):
     """What a turn is to take. ``limits``: for queues of which fewer may be taken, how many."""
@@ -183,7 +184,7 @@ class SqliteConsumer:
         return [delivery for delivery in held if delivery.receipt not in present]
 
     async def close(self) -> None:
-        await self.driver.call(lambda session: recovery.give_back_uncounted(session, self.holder))
+        await self.driver.leave(self.holder, self.queues)
 
 
 def is_empty(turn: Turn, alone: bool) -> bool:

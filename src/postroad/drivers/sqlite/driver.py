@@ -20,45 +20,42 @@ import apsw
 
 from postroad.core.capabilities import Capabilities, Ordering, Starts
 from postroad.core.message import Receipt, Refused, Send
-from postroad.core.topology import EXCHANGE_KINDS, OVERFLOWS, Binding, Change, Topology
+from postroad.core.topology import EXCHANGE_KINDS, OVERFLOWS, Change, Topology
 from postroad.core.writes import Committed, Condition, Conflict, Document, Write
-from postroad.drivers.sqlite import documents, forking, inspection, operations, program, recovery, seats, tidy
+from postroad.drivers.sqlite import (
+    documents,
+    forking,
+    program,
+    recovery,
+    seats,
+    temporary,
+    tidy,
+)
 from postroad.drivers.sqlite import topology as declared
 from postroad.drivers.sqlite.consumer import SqliteConsumer
 from postroad.drivers.sqlite.directory import Directory
 from postroad.drivers.sqlite.forking import LEFT_TO_PARENTS, abandon
 from postroad.drivers.sqlite.lock import NoLock
+from postroad.drivers.sqlite.operating import Operated
 from postroad.drivers.sqlite.session import CHANGE, Session
 from postroad.drivers.sqlite.site import FileSite, MemorySite, Site
 from postroad.drivers.sqlite.trouble import translation
 from postroad.drivers.sqlite.writer import CallOperation, PublishOperation, ReadOperation, Writer
 from postroad.errors import Closed, EngineUnavailable, InvalidOption, NotSupported
-from postroad.ports.driver import (
-    Consumer,
-    DeadLetterFilter,
-    DeadLetterRecord,
-    HolderInfo,
-    Listener,
-    Located,
-    QueueDepth,
-    Seat,
-    Subscription,
-)
+from postroad.ports.driver import Consumer, Listener, Seat, Subscription
 
 T = TypeVar("T")
 
-PURGE_CHUNK = 10_000
 CAPABILITIES = Capabilities(
     ordering=Ordering.LANE, starts=Starts.STORE, atomic_with=("sqlite",), exchanges=EXCHANGE_KINDS, max_length=OVERFLOWS
 )
 REGISTER = """
 INSERT INTO holder(name, pid, supervisor_pid, host, boot, worker, started_at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id
 """
-COUNTERS = ("unrouted", "duplicates", "accepted", "released", "rejected", "recovered")
 SEATS = "SELECT name, boot, worker FROM holder"
 
 
-class SqliteDriver:
+class SqliteDriver(Operated):
     """``path``: the file, None for memory. ``seat``: a child's place, given by its supervisor. ``clock``: wall seconds.
 
     Its coroutines may be awaited on any event loop: a writer thread does the work.
@@ -75,6 +72,7 @@ class SqliteDriver:
         options: dict[str, str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__()
         self.path = path
         self.seat = seat
         self.worker = worker
@@ -83,6 +81,8 @@ class SqliteDriver:
         self.lifecycle = threading.Lock()
         self.own_seats: list[Seat] = []
         self.tokens: dict[int, Iterator[int]] = {}
+        self.taken_seats: set[str] = set()
+        self.passing: dict[int, Seat] = {}
         self.site: Site = MemorySite()
         forking.ENGINES.add(self)
 
@@ -259,21 +259,60 @@ class SqliteDriver:
         return await asyncio.wrap_future(self.publish_future(batch, durability=durability, writes=writes))
 
     async def consume(self, subscription: Subscription, listener: Listener) -> Consumer:
-        given = self.seat or subscription.seat
+        given = self.free_seat(subscription)
         seat = given if given is not None else await asyncio.to_thread(self.reserve, 0)
-        holder = await self.call(partial(self.register, seat, subscription))
+        self.taken_seats.add(seat.name)
+        try:
+            holder = await self.call(partial(self.register, seat, subscription))
+        except BaseException:
+            self.leave_seat(seat, given is None)
+            raise
+        if given is None:
+            self.passing[holder] = seat
         listener.state("connected")
         tokens = self.tokens.setdefault(holder, itertools.count((holder << 32) + 1))
         return SqliteConsumer(self, subscription.queues, holder, tokens)
 
+    def free_seat(self, subscription: Subscription) -> Seat | None:
+        """The seat it is given, unless another consumer sits there: what one gives back would be the other's too."""
+        given = self.seat or subscription.seat
+        return given if given is not None and given.name not in self.taken_seats else None
+
+    async def leave(self, holder: int, queues: Sequence[str]) -> None:
+        """A consumer takes no more: what it held goes back uncounted, temporary queues of its own go; and so does its
+        holder, if it was made for this consumer."""
+        passing = self.passing.pop(holder, None)
+        name = await self.call(partial(self.unregister, holder, queues, passing is not None))
+        self.taken_seats.discard(name)
+        if passing is not None:
+            self.leave_seat(passing, True)
+
+    def leave_seat(self, seat: Seat, passing: bool) -> None:
+        self.taken_seats.discard(seat.name)
+        if passing:
+            self.own_seats = [own for own in self.own_seats if own.name != seat.name]
+            self.release_seat(seat)
+
+    def unregister(self, holder: int, queues: Sequence[str], passing: bool, session: Session) -> str:
+        """Its seat's name."""
+        recovery.give_back_uncounted(session, holder)
+        temporary.leave(session, self.site.folder, holder, queues)
+        name = session.value("SELECT name FROM holder WHERE id = ?", (holder,))
+        if passing:
+            session.connection.execute(recovery.FORGET, (holder,))
+        return str(name or "")
+
     def register(self, seat: Seat, subscription: Subscription, session: Session) -> int:
-        for queue in subscription.queues:
-            session.queue_number(queue)
-        present = session.value("SELECT id FROM holder WHERE name = ?", (seat.name,))
-        if present is not None:
-            return int(present)
+        holder = session.value("SELECT id FROM holder WHERE name = ?", (seat.name,))
+        if holder is None:
+            holder = session.value(REGISTER, self.facts(seat, subscription))
+        temporary.join(session, self.site.folder, int(holder), subscription.queues)
+        return int(holder)
+
+    def facts(self, seat: Seat, subscription: Subscription) -> tuple[object, ...]:
+        """The holder's row."""
         supervisor = os.getppid() if self.seat else os.getpid()
-        facts = (
+        return (
             seat.name,
             os.getpid(),
             supervisor,
@@ -282,7 +321,6 @@ class SqliteDriver:
             subscription.worker or self.worker,
             self.clock(),
         )
-        return int(session.value(REGISTER, facts))
 
     # Seats
 
@@ -297,8 +335,9 @@ class SqliteDriver:
     async def vacate(self, seat: Seat) -> int:
         running = seats.running_in(self.site.folder, seat.name, seats.boot_id()) if self.site.folder else []
         how = "its process died while it ran"
-        count = await self.call(lambda session: recovery.recover(session, seat.name, running, how, seat.name))
+        count = await self.call(partial(recover_dead, self.site.folder, seat.name, running, how, seat.name))
         self.release_seat(seat)
+        self.taken_seats.discard(seat.name)
         self.own_seats = [own for own in self.own_seats if own.name != seat.name]
         return count
 
@@ -317,12 +356,16 @@ class SqliteDriver:
         """Take back what dead holders held; and, in small pieces, remove what has expired."""
         folder = self.site.folder
         await tidy.tidy(self)
+        if await self.read(temporary.orphans):
+            await self.call(temporary.remove_orphans)
         if folder is None:
             return 0
         dead = await self.read(lambda session: [row for row in session.rows(SEATS) if seats.is_free(folder, row[0])])
         count = 0
         for name, boot, worker in dead:
-            count += await self.call(partial(recover_dead, folder, name, boot, worker))
+            running = seats.running_in(folder, name, boot)
+            how = "its whole worker died while it ran"
+            count += await self.call(partial(recover_dead, folder, name, running, how, worker))
             seats.remove(folder, name)
         return count
 
@@ -365,69 +408,13 @@ class SqliteDriver:
     def now(self) -> float:
         return self.clock()
 
-    # Looking and operating
 
-    async def queues(self) -> Sequence[QueueDepth]:
-        return await self.read(inspection.depths)
-
-    async def locate(self, ids: Sequence[str]) -> Sequence[Located]:
-        return await self.read(lambda session: inspection.locate_tracked(session, self.site.folder, ids))
-
-    async def find(self, ids: Sequence[str]) -> Sequence[Located]:
-        """As `locate`, also for messages that are not tracked: looks through the whole file."""
-        return await self.read(lambda session: inspection.locate(session, self.site.folder, ids))
-
-    async def list_messages(self, queue: str | None, limit: int) -> Sequence[Located]:
-        return await self.read(lambda session: inspection.newest(session, self.site.folder, queue, limit))
-
-    async def dead_letters(
-        self, which: DeadLetterFilter, limit: int, before: int | None = None
-    ) -> Sequence[DeadLetterRecord]:
-        return await self.read(lambda session: inspection.dead_letters(session, which, limit, before))
-
-    async def count_dead(self, which: DeadLetterFilter) -> int:
-        return await self.read(lambda session: inspection.count_dead(session, which))
-
-    async def holders(self) -> Sequence[HolderInfo]:
-        return await self.read(lambda session: inspection.holders(session, self.site.folder))
-
-    async def counters(self) -> dict[str, int]:
-        """Since the file was made: published, unrouted, duplicates, accepted, released, rejected, recovered."""
-        rows = await self.read(lambda session: session.rows("SELECT name, value FROM counter"))
-        counts: dict[str, int] = dict(rows)
-        return {"published": counts["seq"], **{name: counts[name] for name in COUNTERS}}
-
-    async def purge(self, queue: str, limit: int | None = None) -> int:
-        total = 0
-        while limit is None or total < limit:
-            most = PURGE_CHUNK if limit is None else min(PURGE_CHUNK, limit - total)
-            count = await self.call(lambda session, most=most: operations.purge(session, queue, most))  # type: ignore[misc]
-            if not count:
-                break
-            total += count
-        return total
-
-    async def cancel(self, ids: Sequence[str], reason: str, writes: Sequence[Write] = ()) -> Sequence[str]:
-        found = await self.read(lambda session: operations.find_seqs(session, ids))
-        return await self.call(lambda session: operations.cancel(session, ids, found, reason, writes))
-
-    async def redrive(self, which: DeadLetterFilter, limit: int, forget: Sequence[str] = ("task",)) -> int:
-        return await self.call(lambda session: operations.redrive(session, which, limit, forget))
-
-    async def delete_exchange(self, name: str) -> None:
-        await self.call(lambda session: declared.delete_exchange(session, name))
-
-    async def unbind(self, binding: Binding) -> bool:
-        return await self.call(lambda session: declared.unbind(session, binding))
-
-    async def delete_dead(self, which: DeadLetterFilter, limit: int) -> int:
-        return await self.call(lambda session: operations.delete_dead(session, which, limit))
-
-
-def recover_dead(folder: Path, name: str, boot: str, worker: str, session: Session) -> int:
-    return recovery.recover(
-        session, name, seats.running_in(folder, name, boot), "its whole worker died while it ran", worker
-    )
+def recover_dead(
+    folder: Path | None, name: str, running: list[tuple[int, int]] | None, how: str, worker: str, session: Session
+) -> int:
+    """All that this seat's holder held comes back, but for what was in temporary queues of its own: those go."""
+    temporary.leave_by_name(session, folder, name)
+    return recovery.recover(session, name, running, how, worker)
 
 
 def is_full(durability: str) -> bool:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from postroad.drivers.sqlite import seats
+from postroad.drivers.sqlite.directory import QUEUE
 from postroad.drivers.sqlite.rows import ROW, Row, message_of
 from postroad.drivers.sqlite.session import Session, as_json
-from postroad.ports.driver import DeadLetterFilter, DeadLetterRecord, HolderInfo, Located, QueueDepth
+from postroad.drivers.sqlite.takers import lives
+from postroad.ports.driver import HolderInfo, Located, QueueDepth
 
 DEPTHS = """
-SELECT q.name, (SELECT count(*) FROM ready r WHERE r.queue = q.id) + (SELECT count(*) FROM follower f WHERE f.queue = q.id)
-         + (SELECT count(*) FROM suspect s WHERE s.queue = q.id),
-       (SELECT count(*) FROM leased l WHERE l.queue = q.id), (SELECT count(*) FROM dead d WHERE d.queue = q.id),
+SELECT q.name, q.declared, (SELECT count(*) FROM ready r WHERE r.queue = q.id)
+         + (SELECT count(*) FROM follower f WHERE f.queue = q.id) + (SELECT count(*) FROM suspect s WHERE s.queue = q.id),
+       (SELECT count(*) FROM due d WHERE d.queue = q.id), coalesce(l.held, 0), (SELECT count(*) FROM dead d WHERE d.queue = q.id),
        (SELECT min(m.head ->> 1) FROM json_each('[0,1,2,3,4,5,6,7,8,9]') p JOIN message m ON m.seq =
          (SELECT r.seq FROM ready r WHERE r.queue = q.id AND r.rank = p.value ORDER BY r.seq LIMIT 1)),
-       coalesce(d.delayed, 0)
-FROM queue q LEFT JOIN (SELECT queue, count(*) AS delayed FROM due GROUP BY queue) d ON d.queue = q.id ORDER BY q.name
+       (SELECT value FROM counter WHERE name = 'published:' || q.id)
+FROM queue q LEFT JOIN (SELECT queue, count(*) AS held FROM leased GROUP BY queue) l ON l.queue = q.id ORDER BY q.name
 """
+TAKERS = "SELECT name, queues FROM holder"
+COUNTERS = ("unrouted", "duplicates", "accepted", "released", "rejected", "recovered")
 
 PLACE = """
 CASE WHEN l.seq IS NOT NULL THEN '"held"' WHEN d.seq IS NOT NULL THEN '"delayed"' ELSE '"ready"' END
@@ -35,19 +40,9 @@ BY_ID = "SELECT m.seq FROM json_each(?1) e CROSS JOIN message m ON m.id = e.valu
 BY_ID_SCAN = "SELECT m.seq FROM message m WHERE m.id IN (SELECT value FROM json_each(?1))"
 NEWEST = "SELECT m.seq FROM message m WHERE ?1 IS NULL OR m.queue = ?1 ORDER BY m.seq DESC LIMIT ?2"
 
-DEAD_WHERE = """
-(?1 IS NULL OR d.queue = ?1) AND (?2 IS NULL OR substr(d.fingerprint, 1, length(?2)) = ?2) AND (?3 IS NULL OR d.error_type = ?3)
-AND (?4 IS NULL OR d.number = ?4) AND (?5 IS NULL OR d.id = ?5)
-"""
-DEAD = f"""
-SELECT '[' || coalesce(group_concat({ROW.replace("m.seq", "m.number")} || ',' || json_quote(m.reason) || ',' || json_quote(m.error_type)
-       || ',' || json_quote(m.fingerprint) || ',' || m.died_at || ',' || json_quote(m.worker) || ']'), '') || ']' FROM (
-  SELECT d.* FROM dead d WHERE {DEAD_WHERE} AND (?7 IS NULL OR d.number < ?7) ORDER BY d.number DESC LIMIT ?6) m
-"""
-DEAD_COUNT = f"SELECT count(*) FROM dead d WHERE {DEAD_WHERE}"
-
 HOLDERS = """
-SELECT name, pid, supervisor_pid, host, started_at, worker, (SELECT count(*) FROM leased l WHERE l.holder = holder.id) FROM holder
+SELECT name, pid, supervisor_pid, host, started_at, worker, (SELECT count(*) FROM leased l WHERE l.holder = holder.id), queues
+FROM holder
 ORDER BY started_at
 """
 RUNNING_IDS = """
@@ -64,26 +59,37 @@ class PlacedRow(Row, frozen=True, gc=False, array_like=True):
     next_due: float | None = None
 
 
-class DeadRow(Row, frozen=True, gc=False, array_like=True):
-    reason: str = ""
-    error_type: str = ""
-    fingerprint: str = ""
-    died_at: float = 0.0
-    worker: str = ""
-
-
 PLACED = msgspec.json.Decoder(list[PlacedRow])
-DEAD_ROWS = msgspec.json.Decoder(list[DeadRow])
 IDS = msgspec.json.Decoder(tuple[str, ...])
 
 
-def depths(session: Session) -> list[QueueDepth]:
+def depths(session: Session, folder: Path | None) -> list[QueueDepth]:
     """In one statement, so of one instant: a message that moves meanwhile is in one place, never in none."""
     now = session.clock()
-    return [
-        QueueDepth(name, ready, delayed, held, dead, None if oldest is None else max(0.0, now - oldest))
-        for name, ready, held, dead, oldest, delayed in session.rows(DEPTHS)
-    ]
+    rows = session.rows(DEPTHS)
+    takers = consumers(session, folder)
+    return [depth(row, takers, now) for row in rows]
+
+
+def depth(row: tuple[Any, ...], takers: Mapping[str, int], now: float) -> QueueDepth:
+    name, declared, ready, delayed, held, dead, oldest, published = row
+    queue = QUEUE.decode(declared)
+    age_s = None if oldest is None else max(0.0, now - oldest)
+    return QueueDepth(
+        name, ready, delayed, held, dead, age_s, queue.carries, queue.max_length, takers.get(name, 0), published or 0
+    )
+
+
+def consumers(session: Session, folder: Path | None) -> Counter[str]:
+    """How many living processes take from each queue."""
+    taken = [IDS.decode(queues) for name, queues in session.rows(TAKERS) if lives(folder, name)]
+    return Counter(queue for queues in taken for queue in set(queues))
+
+
+def counters(session: Session) -> dict[str, int]:
+    """Since the file was made."""
+    counts: dict[str, int] = dict(session.rows("SELECT name, value FROM counter"))
+    return {"published": counts["seq"], **{name: counts[name] for name in COUNTERS}}
 
 
 def locate(session: Session, folder: Path | None, ids: Sequence[str]) -> list[Located]:
@@ -106,8 +112,14 @@ def newest(session: Session, folder: Path | None, queue: str | None, limit: int)
     return placed(session, folder, NEWEST, (number, limit))
 
 
-def placed(session: Session, folder: Path | None, chosen: str, bindings: tuple[object, ...]) -> list[Located]:
+def placed(
+    session: Session, folder: Path | None, chosen: str, bindings: tuple[object, ...], order: Sequence[int] = ()
+) -> list[Located]:
+    """``order``: of the seqs, when it matters."""
     rows = PLACED.decode(session.value(LOCATE.format(chosen=chosen), bindings))
+    if order:
+        places = {seq: place for place, seq in enumerate(order)}
+        rows.sort(key=lambda row: places[row.seq])
     started = started_receipts(folder, {row.holder for row in rows if row.holder})
     return [located(session, row, started) for row in rows]
 
@@ -127,35 +139,13 @@ def located(session: Session, row: PlacedRow, started: set[tuple[int, int]]) -> 
     )  # fmt: skip
 
 
-def dead_bindings(session: Session, which: DeadLetterFilter) -> tuple[object, ...]:
-    number = None if which.source is None else session.queue_number(which.source)
-    return (number, which.fingerprint, which.error_type, which.number, which.id)
-
-
-def dead_letters(session: Session, which: DeadLetterFilter, limit: int, before: int | None) -> list[DeadLetterRecord]:
-    rows = DEAD_ROWS.decode(session.value(DEAD, (*dead_bindings(session, which), limit, before)))
-    return [dead_record(session, row) for row in rows]
-
-
-def dead_record(session: Session, row: DeadRow) -> DeadLetterRecord:
-    return DeadLetterRecord(
-        row.seq, session.queue_name(row.queue), message_of(row), row.reason, row.error_type, row.fingerprint, row.died_at,
-        row.attempt, row.crashes, row.worker, row.history or (),
-    )  # fmt: skip
-
-
-def count_dead(session: Session, which: DeadLetterFilter) -> int:
-    return int(session.value(DEAD_COUNT, dead_bindings(session, which)))
-
-
 def holders(session: Session, folder: Path | None) -> list[HolderInfo]:
     rows = session.rows(HOLDERS)
     return [holder_info(session, folder, row) for row in rows]
 
 
 def holder_info(session: Session, folder: Path | None, row: tuple[Any, ...]) -> HolderInfo:
-    name, pid, supervisor_pid, host, started_at, worker, in_flight = row
-    alive = folder is None or not seats.is_free(folder, name)
+    name, pid, supervisor_pid, host, started_at, worker, in_flight, queues = row
     started = sorted(started_receipts(folder, {name}))
     ids = (
         IDS.decode(session.value(RUNNING_IDS, (as_json({str(seq): token for token, seq in started}),)))
@@ -163,5 +153,6 @@ def holder_info(session: Session, folder: Path | None, row: tuple[Any, ...]) -> 
         else ()
     )
     return HolderInfo(
-        worker or name, pid, supervisor_pid, host, started_at, "alive" if alive else "dead", in_flight, ids
-    )
+        worker or name, pid, supervisor_pid, host, started_at, "alive" if lives(folder, name) else "dead", in_flight, ids,
+        IDS.decode(queues),
+    )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -12,9 +13,12 @@ from postroad.drivers.sqlite import inbox, publish
 from postroad.drivers.sqlite.inbox import Mark
 from postroad.drivers.sqlite.session import Session
 
+Receipt = tuple[int, int]
+
 Judged = tuple[list[Settlement], list[SettlementFailure]]
 """What is to be settled, in order, and what does not happen of what was asked for."""
 
+FAILURES = {"blocked": "blocked"}
 HANDLED = "the inbox has its mark {mark!r}: it was handled before, so its sends and writes are not done again"
 
 
@@ -26,16 +30,17 @@ def judged(session: Session, settlements: Sequence[Settlement]) -> Judged:
     """Each after those before it. As a rule nothing is refused, which one look at all sends together shows."""
     marks = marks_of(session, settlements)
     known = inbox.known(session, marks.values())
-    sends = [send for settlement in settlements for send in settlement.sends]
-    apart = any(refusal is not None for refusal in refusals(session, sends))
+    groups = [() if marks.get(each.delivery.receipt) in known else each.sends for each in settlements]
+    answers = answers_together(session, groups)
+    apart = any(answers) and not is_exact(groups, marks)
     taken, failures = [], []
-    for settlement in settlements:
+    for settlement, answer in zip(settlements, answers, strict=True):
         mark = marks.get(settlement.delivery.receipt)
         if mark is not None and mark in known:
             failures.append(SettlementFailure(settlement, "duplicate", HANDLED.format(mark=mark[1])))
             taken.append(Settlement(settlement.delivery, ACCEPT))
-        elif apart and (failure := refused(session, settlement)) is not None:
-            failures.append(failure)
+        elif refused := worst(publish.refusals(session, settlement.sends)) if apart else answer:
+            failures.append(SettlementFailure(settlement, FAILURES.get(refused.kind, "refused"), refused.reason))
         else:
             taken.append(sent_before(session, settlement) if apart else settlement)
             known.update([mark] if mark is not None else ())
@@ -43,7 +48,7 @@ def judged(session: Session, settlements: Sequence[Settlement]) -> Judged:
     return taken, failures
 
 
-def marks_of(session: Session, settlements: Sequence[Settlement]) -> dict[tuple[int, int], Mark]:
+def marks_of(session: Session, settlements: Sequence[Settlement]) -> dict[Receipt, Mark]:
     """By receipt. A release leaves no mark: it is to be handled again."""
     return {
         each.delivery.receipt: (session.queue_number(each.delivery.source), each.mark)
@@ -55,7 +60,7 @@ def marks_of(session: Session, settlements: Sequence[Settlement]) -> dict[tuple[
 def keep_marks(
     session: Session,
     taken: Sequence[Settlement],
-    marks: dict[tuple[int, int], Mark],
+    marks: dict[Receipt, Mark],
     failures: Sequence[SettlementFailure],
 ) -> None:
     """A repeat stands among ``taken`` too, without its mark."""
@@ -68,17 +73,21 @@ def keep_marks(
         session.bump("duplicates", repeats)
 
 
-def refusals(session: Session, sends: Sequence[Send]) -> list[Refused | None]:
-    return [publish.refusal(session, send) for send in sends]
+def answers_together(session: Session, groups: Sequence[Sequence[Send]]) -> list[Refused | None]:
+    """Why each group would be refused, if all sends were one after the other."""
+    refusals = iter(publish.refusals(session, [send for group in groups for send in group]))
+    return [worst(list(islice(refusals, len(group)))) for group in groups]
 
 
-def refused(session: Session, settlement: Settlement) -> SettlementFailure | None:
-    """Why none of it may happen. What waiting does not mend is told first."""
-    answers = [answer for answer in refusals(session, settlement.sends) if answer is not None]
-    if not answers:
-        return None
-    worst = next((answer for answer in answers if answer.kind != "blocked"), answers[0])
-    return SettlementFailure(settlement, "blocked" if worst.kind == "blocked" else "refused", worst.reason)
+def is_exact(groups: Sequence[Sequence[Send]], marks: Mapping[Receipt, Mark]) -> bool:
+    """Whether `answers_together` are right also where some are refused: no send counted that is not sent after all."""
+    return all(len(group) <= 1 for group in groups) and len(set(marks.values())) == len(marks)
+
+
+def worst(answers: Sequence[Refused | None]) -> Refused | None:
+    """What waiting does not mend is told first."""
+    refused = [answer for answer in answers if answer is not None]
+    return next((answer for answer in refused if answer.kind != "blocked"), refused[0] if refused else None)
 
 
 def sent_before(session: Session, settlement: Settlement) -> Settlement:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from postroad.core.delivery import ATTEMPTS_KEPT, Attempt, Delivery
-from postroad.core.fingerprint import fingerprint
+from postroad.core.delivery import Delivery
 from postroad.core.outcome import Outcome, Reject, Release, Settlement, SettlementFailure
-from postroad.drivers.sqlite import dedupe, documents, judging, lanes, publish
+from postroad.drivers.sqlite import deadletters, dedupe, documents, judging, lanes, publish
 from postroad.drivers.sqlite.session import CHANGE, WORK, NotAsExpected, Session, as_json
+from postroad.drivers.sqlite.story import history_text
 
 HELD = """
 SELECT json_group_array(json_array(l.token, l.seq)) FROM json_each(?1) e
@@ -36,13 +36,6 @@ INSERT INTO suspect SELECT m.queue, m.seq FROM jsonb_each(?1) e JOIN message m O
 RELEASED_DUE = """
 INSERT INTO due SELECT e.value->>3, m.seq, m.queue FROM jsonb_each(?1) e JOIN message m ON m.seq = e.value->>0
 WHERE e.value->>3 IS NOT NULL
-"""
-BURY = """
-INSERT INTO dead(id, queue, rank, key, flags, attempt, crashes, head, body, history,
-                 reason, error_type, fingerprint, died_at, worker)
-SELECT m.id, m.queue, m.rank, m.key, m.flags, e.value->>1, e.value->>2, m.head, m.body, e.value->>3,
-       e.value->>4, e.value->>5, e.value->>6, e.value->>7, e.value->>8
-FROM jsonb_each(?1) e JOIN message m ON m.seq = e.value->>0
 """
 COUNT = """
 UPDATE counter SET value = value + CASE name WHEN 'accepted' THEN ?1 WHEN 'released' THEN ?2 ELSE ?3 END
@@ -82,7 +75,7 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> None:
     if released:
         release(session, released)
     if rejected:
-        bury(session, rejected)
+        deadletters.bury(session, rejected)
     if ended:
         end(session, ended, held if not released else held_text(ended))
     step_lanes(session, ended, released)
@@ -141,37 +134,8 @@ def was_not_tried(delivery: Delivery, outcome: Outcome) -> bool:
     return delivery.suspect and isinstance(outcome, Release) and outcome == Release()
 
 
-def history_text(delivery: Delivery, attempt: Attempt | None) -> str | None:
-    history = (*delivery.history, *([attempt] if attempt is not None else []))
-    return as_json(history[-ATTEMPTS_KEPT:]) if history else None
-
-
 def steps_aside(delivery: Delivery) -> bool:
     return delivery.message.key is not None and delivery.message.order_skip
-
-
-def bury(session: Session, rejected: Sequence[Settlement]) -> None:
-    """Dead letters: the message whole, with why."""
-    now = session.clock()
-    rows = [dead_row(s.delivery, s.outcome, now) for s in rejected if isinstance(s.outcome, Reject)]
-    session.connection.execute(BURY, (as_json(rows),))
-    session.bells |= CHANGE
-
-
-def dead_row(delivery: Delivery, outcome: Reject, now: float) -> list[object]:
-    attempt = outcome.attempt or Attempt("error", "", outcome.reason, "", now, now)
-    crashed = attempt.kind == "crash"
-    return [
-        delivery.receipt[1],
-        delivery.attempt,
-        delivery.crashes + crashed,
-        history_text(delivery, outcome.attempt),
-        outcome.reason,
-        attempt.error_type,
-        fingerprint(delivery.source, attempt, outcome.reason),
-        now,
-        attempt.worker,
-    ]
 
 
 def step_lanes(session: Session, ended: Sequence[Settlement], released: Sequence[Settlement]) -> None:
