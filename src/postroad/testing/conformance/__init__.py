@@ -23,24 +23,33 @@ from . import (
     bounded,
     cancels,
     dead_letters,
+    death_notices,
     delays,
     documents,
     drain,
     durable,
+    events,
     exchanges,
+    expiry,
     fencing,
     handling,
+    inbox,
     isolation,
     looking,
     once,
     order,
     priority,
+    queues,
+    redrive,
     starts,
+    temporary,
+    topology,
 )
 
 PROMISES = (
     durable, at_least_once, starts, fencing, atomic_output, delays, dead_letters, order, priority, cancels, once, isolation,
-    documents, drain, looking, amounts, handling, exchanges, bounded,
+    documents, drain, looking, amounts, handling,
+    queues, exchanges, bounded, expiry, temporary, topology, events, redrive, death_notices, inbox,
 )  # fmt: skip
 
 __all__ = [

@@ -126,7 +126,7 @@ def start(seat: Seat | None, taken: list[Delivery]) -> None:
 async def work(cue: Cue) -> None:
     """Handle what comes until the input ends: tell key, body and when, at start and end; release some once."""
     async with open_driver(cue.url) as driver:
-        desk = await consumer_of(driver)
+        desk = await consumer_of(driver, cue.options.get("queue", QUEUE))
         ended = asyncio.ensure_future(until_input_ends())
         while not ended.done():
             turn = await desk.consumer.turn((), 5, 0.2)

@@ -127,7 +127,8 @@ async def room_is_made_by_each_end_and_used_by_the_next(engine: Engine) -> None:
     async with sit(engine, BOUNDED, declares=[bounded("reject", 1)]) as desk:
         for number in range(5):
             assert taken(await desk.send(message(b"%d" % number), message())) == [True, False]
-            assert bodies([delivery := await desk.take_one()]) == [number]
+            delivery = await desk.take_one()
+            assert bodies([delivery]) == [number]
             await desk.end(delivery)
 
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 from postroad.core.message import Receipt, Refused
-from postroad.core.outcome import Reject, Release
+from postroad.core.outcome import Outcome, Reject, Release
 from postroad.core.topology import Binding, Exchange, Queue, Thing
 from postroad.testing.conformance.check import promise
 from postroad.testing.conformance.desk import (
@@ -47,6 +47,10 @@ async def arrived(desk: Desk, *queues: str) -> dict[str, list[int]]:
     return found
 
 
+def everywhere(*numbers: int) -> dict[str, list[int]]:
+    return {name: list(numbers) for name in NAMES}
+
+
 def routed(answers: object) -> list[int]:
     """To how many queues each went. All must have been taken."""
     assert isinstance(answers, list | tuple)
@@ -69,7 +73,7 @@ async def a_fanout_exchange_goes_everywhere(engine: Engine) -> None:
     async with sit(engine, declares=[*QUEUES, *fanout("x", *NAMES)]) as desk:
         answers = [await desk.publish("x", message(b"%d" % n), key=key) for n, key in enumerate(("", "any.thing"))]
         assert [routed(answer) for answer in answers] == [[3], [3]]
-        assert await arrived(desk) == dict.fromkeys(NAMES, [0, 1])
+        assert await arrived(desk) == everywhere(0, 1)
 
 
 @check("exchanges")
@@ -107,12 +111,16 @@ async def every_copy_is_the_message_as_sent(engine: Engine) -> None:
 async def what_becomes_of_one_copy_is_nothing_to_the_others(engine: Engine) -> None:
     async with sit(engine, declares=[*QUEUES, *fanout("x", *NAMES)]) as desk:
         await desk.publish("x", message(b"1"))
-        outcomes = {"a": Reject("no"), "b": Release(0, counted=True)}
-        for name, outcome in outcomes.items():
+        outcomes: list[tuple[str, Outcome]] = [("a", Reject("no")), ("b", Release(0, counted=True))]
+        for name, outcome in outcomes:
             async with beside(desk.driver, name) as taker:
                 await taker.end(await taker.take_one(), outcome=outcome)
         depths = {name: await desk.depth(name) for name in NAMES}
-        assert {name: (each.ready, each.dead) for name, each in depths.items()} == {"a": (0, 1), "b": (1, 0), "c": (1, 0)}
+        assert {name: (each.ready, each.dead) for name, each in depths.items()} == {
+            "a": (0, 1),
+            "b": (1, 0),
+            "c": (1, 0),
+        }
         async with beside(desk.driver, "b") as one, beside(desk.driver, "c") as other:
             assert ((await one.take_one()).attempt, (await other.take_one()).attempt) == (2, 1)
 
@@ -120,7 +128,7 @@ async def what_becomes_of_one_copy_is_nothing_to_the_others(engine: Engine) -> N
 @check("exchanges")
 async def a_queue_bound_many_times_gets_one_copy(engine: Engine) -> None:
     bound = [Binding("x", "a", pattern) for pattern in ("k.*", "k.#", "#", "k.v")]
-    way = [Exchange("y", "fanout"), Binding("x", "y", "#", to_exchange=True), Binding("y", "a")]
+    way: list[Thing] = [Exchange("y", "fanout"), Binding("x", "y", "#", to_exchange=True), Binding("y", "a")]
     async with sit(engine, declares=[*QUEUES, Exchange("x", "topic"), *bound, *way]) as desk:
         assert routed(await desk.publish("x", message(b"1"), key="k.v")) == [1]
         assert (await arrived(desk))["a"] == [1]
@@ -128,7 +136,7 @@ async def a_queue_bound_many_times_gets_one_copy(engine: Engine) -> None:
 
 @check("exchanges")
 async def exchanges_are_bound_to_exchanges_and_circles_end(engine: Engine) -> None:
-    things = [
+    things: list[Thing] = [
         *QUEUES, Exchange("x", "topic"), Exchange("y", "fanout"), Exchange("z", "direct"),
         Binding("x", "y", "go.#", to_exchange=True), Binding("y", "z", to_exchange=True), Binding("z", "x", "go.on", to_exchange=True),
         Binding("x", "a", "*.on"), Binding("y", "b"), Binding("z", "c", "go.on"),
@@ -184,7 +192,10 @@ async def what_is_published_to_nobody_is_kept_a_day_and_counted(engine: Engine) 
 async def what_is_mandatory_is_refused_when_nobody_takes_it(engine: Engine) -> None:
     async with sit(engine, declares=[*QUEUES, Exchange("x", "topic"), Binding("x", "a", "some.*")]) as desk:
         answers = await desk.driver.publish(
-            [through("x", message(b"%d" % n), key, mandatory=True) for n, key in enumerate(("some.body", "no.body", "some.one"))]
+            [
+                through("x", message(b"%d" % n), key, mandatory=True)
+                for n, key in enumerate(("some.body", "no.body", "some.one"))
+            ]
         )
         assert [type(answer) for answer in answers] == [Receipt, Refused, Receipt]
         refusal = answers[1]
@@ -235,7 +246,7 @@ async def what_a_handler_publishes_leaves_with_its_outcome(engine: Engine) -> No
         sends = [through("x", message(b"7")), through("empty", message(b"8"), "k"), send(message(b"9"), FOLLOWERS)]
         assert not await desk.settle(settlement(first, sends=sends))
         assert not await desk.settle(settlement(second, Release(60)))
-        assert await arrived(desk, *NAMES, FOLLOWERS) == {**dict.fromkeys(NAMES, [7]), FOLLOWERS: [9]}
+        assert await arrived(desk, *NAMES, FOLLOWERS) == {**everywhere(7), FOLLOWERS: [9]}
 
 
 @check("exchanges", "atomic", "unrouted")
@@ -261,7 +272,7 @@ async def an_id_of_the_senders_choice_is_published_once(engine: Engine) -> None:
         first, second = [*await desk.publish("x", sent), *await desk.publish("x", sent)]
         assert isinstance(first, Receipt) and isinstance(second, Receipt)
         assert (first.duplicate_of, first.routed, second.duplicate_of) == (None, 3, "order-17")
-        assert await arrived(desk) == dict.fromkeys(NAMES, [1])
+        assert await arrived(desk) == everywhere(1)
 
 
 # Bindings come and go
@@ -336,11 +347,19 @@ async def a_queue_that_another_one_removed_is_routed_to_no_more(engine: Engine) 
 async def a_large_batch_goes_where_each_of_it_belongs(engine: Engine) -> None:
     """Straight to a queue, through an exchange, to nobody, to a queue that is not there: each gets its own answer."""
     bound = [Binding("x", "a", "to.a"), Binding("x", "b", "#")]
-    async with sit(engine, declares=[*QUEUES, Exchange("x", "direct"), *bound[:1], Exchange("y", "topic"), Binding("y", "b", "#")]) as desk:
+    async with sit(
+        engine, declares=[*QUEUES, Exchange("x", "direct"), *bound[:1], Exchange("y", "topic"), Binding("y", "b", "#")]
+    ) as desk:
         sends = []
         for number in range(400):
             each = message(b"%d" % number)
-            ways = (send(each, QUEUE), through("x", each, "to.a"), through("x", each, "no"), send(each, "gone"), through("y", each))
+            ways = (
+                send(each, QUEUE),
+                through("x", each, "to.a"),
+                through("x", each, "no"),
+                send(each, "gone"),
+                through("y", each),
+            )
             sends.append(ways[number % 5])
         answers = await desk.driver.publish(sends)
         assert [answer.id for answer in answers] == [each.message.id for each in sends]

@@ -15,7 +15,7 @@ from postroad.core.retry import ErrorRoutes, Retry
 from postroad.core.writes import Put, Write
 from postroad.engine.consumer import ConsumerLoop
 from postroad.engine.context import CURRENT
-from postroad.engine.handler import Ending
+from postroad.engine.handler import Ending, HandlerBase
 from postroad.engine.pipeline import Pipeline
 from postroad.errors import Undecodable
 from postroad.ports.driver import DeadLetterFilter, Driver, Subscription
@@ -33,7 +33,7 @@ NAME = "postroad-task"
 SLOW_S = 0.02
 
 
-class Watched:
+class Watched(HandlerBase):
     """A handler that is watched: how many of it run at once, and how each run ended."""
 
     executor = "thread"
