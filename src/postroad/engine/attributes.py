@@ -50,7 +50,9 @@ def time_of(message: Message) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Undecodable(f"The event's {TIME} header is no time: {text!r:.60} (RFC 3339: 2026-01-31T12:00:00Z).") from error
+        raise Undecodable(
+            f"The event's {TIME} header is no time: {text!r:.60} (RFC 3339: 2026-01-31T12:00:00Z)."
+        ) from error
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
@@ -61,7 +63,11 @@ def own_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def extensions(headers: Mapping[str, str]) -> dict[str, str]:
     """CloudEvents attributes that are not of its core, by their names without the prefix."""
-    return {name.removeprefix(PREFIX): value for name, value in headers.items() if name.startswith(PREFIX) and name not in OWN}
+    return {
+        name.removeprefix(PREFIX): value
+        for name, value in headers.items()
+        if name.startswith(PREFIX) and name not in OWN
+    }
 
 
 def written(moment: datetime) -> str:

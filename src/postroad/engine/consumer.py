@@ -287,14 +287,14 @@ class ConsumerLoop:
 
     def leave(self, settled: Sequence[tuple[Job | None, Settlement]]) -> None:
         """They are held no longer."""
-        now = time.time()
-        pop, statistics, quotas = self.held.pop, self.statistics, self.quotas
-        for job, settlement in settled:
+        pop = self.held.pop
+        for _job, settlement in settled:
             pop(settlement.delivery.receipt, None)
-            if statistics is not None and job is not None:
-                statistics.record(job, settlement, now)
-            if quotas is not None:
-                quotas.gave(settlement.delivery.source)
+        if self.statistics is not None and settled:
+            self.statistics.record_all(settled, time.time())
+        if self.quotas is not None:
+            for _job, settlement in settled:
+                self.quotas.gave(settlement.delivery.source)
 
     def failed_to_settle(self, job: Job | None, failure: SettlementFailure) -> None:
         """Lost: somebody else has it, and nothing of ours happened. Duplicate: the message left, nothing else happened.

@@ -24,3 +24,8 @@ def attribute(holder: Any, path: list[str]) -> Any:
 
 def exception_type(found: Any) -> type[Exception] | None:
     return found if isinstance(found, type) and issubclass(found, Exception) else None
+
+
+def qualified_name(kind: type[BaseException]) -> str:
+    """As records name it."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, get_args, get_origin
 
-from postroad.engine.annotations import EMPTY, annotation_of, describe, resolved
+from postroad.engine.annotations import EMPTY, decodable, describe, resolved
 from postroad.engine.names import module_of
 from postroad.errors import ConfigurationError
 
@@ -40,9 +40,15 @@ def written_type(function: Callable[..., Any], parameter: inspect.Parameter) -> 
     return resolved(function, parameter.annotation)
 
 
-def readable_type(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """The annotation as far as JSON can be checked against it; else Any."""
-    return annotation_of(function, parameter)
+def readable(kind: Any, words: str) -> Any:
+    """The type, which JSON can be checked against. Raises ConfigurationError where it cannot."""
+    found = decodable(kind)
+    if found is Any and kind not in (Any, object):
+        raise ConfigurationError(
+            f"{words}: {kind!r} cannot be read from JSON. Use plain data, a msgspec.Struct, a dataclass, a pydantic model, bytes "
+            "(the body as it is) or Message (with its envelope)."
+        )
+    return found
 
 
 def item_type(kind: Any, words: str, write: str) -> Any:

@@ -7,6 +7,7 @@ thousand. The document of a minute says all of that minute so far: writing it ag
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import msgspec
 
@@ -71,6 +72,9 @@ class Series:
         return SeriesCounts(self.runs, self.retried, self.dead, self.unrun, self.wait.packed(), self.run.packed())
 
 
+NO_SERIES = Series("")
+
+
 class Statistics:
     """Counts for one process, ``worker``; on one thread. Times are wall seconds."""
 
@@ -86,25 +90,35 @@ class Statistics:
 
     def record(self, job: Job, settlement: Settlement, now: float) -> None:
         """One run has ended. ``job.started_at`` 0: it ended without one."""
+        self.record_all([(job, settlement)], now)
+
+    def record_all(self, ended: Sequence[tuple[Job | None, Settlement]], now: float) -> None:
+        """These runs have ended; without a job, there was none. A loop rather than calls: most are of one handler."""
         if now >= self.minute_ends:
             self.begin_minute(now)
-        delivery = job.delivery
-        try:
-            series = self.series[delivery.source, job.handler.name]
-        except KeyError:
-            series = self.new_series(delivery.source, job.handler.name)
-        started_at = job.started_at
-        if settlement.outcome is not ACCEPT or not started_at:
-            self.unusual(series, settlement, started_at)
-        if started_at:
-            run_s = series.run_s
-            run_s.append((job.ended_at or now) - started_at)
-            if delivery.attempt == 1:
-                message = delivery.message
-                series.wait_s.append(started_at - (message.due_at or message.queued_at))
-            if len(run_s) >= PENDING_MAX:
-                series.fold()
         self.changed = True
+        source, handler, series = "", None, NO_SERIES
+        for job, settlement in ended:
+            if job is None:
+                continue
+            delivery = job.delivery
+            if job.handler is not handler or delivery.source != source:
+                source, handler = delivery.source, job.handler
+                series = self.series_of(source, handler.name)
+            started_at = job.started_at
+            if settlement.outcome is not ACCEPT or not started_at:
+                self.unusual(series, settlement, started_at)
+            if started_at:
+                series.run_s.append((job.ended_at or now) - started_at)
+                if delivery.attempt == 1:
+                    message = delivery.message
+                    series.wait_s.append(started_at - (message.due_at or message.queued_at))
+        for series in self.series.values():
+            if len(series.run_s) >= PENDING_MAX:
+                series.fold()
+
+    def series_of(self, queue: str, handler: str) -> Series:
+        return self.series.get((queue, handler)) or self.new_series(queue, handler)
 
     def unusual(self, series: Series, settlement: Settlement, started_at: float) -> None:
         """It failed, or there was no run."""
