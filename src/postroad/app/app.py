@@ -13,9 +13,9 @@ from postroad.app import hosting, sending
 from postroad.app.config import engine_url
 from postroad.app.connection import EngineConnection
 from postroad.app.declaring import DeclaresTasks
-from postroad.app.declaring_events import DeclaresEvents
+from postroad.app.declaring_events import PublishesEvents
 from postroad.app.declaring_queues import DeclaresQueues
-from postroad.app.eager import eager_route
+from postroad.app.eager import EagerEngine, eager_route
 from postroad.app.handlers import Handlers
 from postroad.app.lifespan import Lifespan, opened
 from postroad.app.middleware import Middleware
@@ -36,6 +36,7 @@ from postroad.engine.handler import Handler
 from postroad.engine.portal import PORTAL, refuse_on_loop
 from postroad.engine.publisher import Publisher, importing, send_now
 from postroad.errors import ConfigurationError, NotSupported
+from postroad.events.publishing import EventPublisher
 from postroad.ports.driver import Driver
 from postroad.tasks.options import TaskOptions
 from postroad.tasks.result import Result
@@ -47,7 +48,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class App(DeclaresTasks, DeclaresQueues, DeclaresEvents, WritesOutboxes, Unbuilt):
+class App(DeclaresTasks, DeclaresQueues, PublishesEvents, WritesOutboxes, Unbuilt):
     """Tasks on one engine, named by its URL.
 
     ``url``: read at the first use; None means $POSTROAD_URL, else [tool.postroad] url, else postroad.db beside the nearest
@@ -86,6 +87,8 @@ class App(DeclaresTasks, DeclaresQueues, DeclaresEvents, WritesOutboxes, Unbuilt
         self.lifespan = lifespan
         self.registry = Registry()
         self.parts = Parts()
+        self.blocking_queues: frozenset[str] | None = None
+        self.outgoing_events = EventPublisher(self)
         self.middlewares: list[Middleware] = []
         self.handlers = Handlers(self.registry, self.parts, self)
         self.resolve: Callable[[Delivery], Handler | None] = self.handlers.resolve
@@ -140,6 +143,7 @@ class App(DeclaresTasks, DeclaresQueues, DeclaresEvents, WritesOutboxes, Unbuilt
     def declare(self, part: P) -> P:
         """Take in a queue, an exchange, a subscription, ...; declaring does no I/O."""
         self.parts.add(part)
+        self.blocking_queues = None
         part.adopt(self)
         self.handlers.changed()
         self.connection.changed()
@@ -183,6 +187,14 @@ class App(DeclaresTasks, DeclaresQueues, DeclaresEvents, WritesOutboxes, Unbuilt
     def prefetches(self) -> dict[str, int]:
         """Queues of which a process holds only so many deliveries."""
         return {name: source.prefetch for name, source in self.parts.sources.items() if source.prefetch is not None}
+
+    @property
+    def blocking(self) -> frozenset[str]:
+        """Queues of this app that let their producers wait when they are full."""
+        if self.blocking_queues is None:
+            queues = self.parts.topology(worker=False).queues
+            self.blocking_queues = frozenset(queue.name for queue in queues if queue.overflow == "block")
+        return self.blocking_queues
 
     def batches(self) -> dict[str, int]:
         """The largest batch of each queue whose handlers take lists."""
@@ -270,6 +282,11 @@ class App(DeclaresTasks, DeclaresQueues, DeclaresEvents, WritesOutboxes, Unbuilt
     ) -> RunningWorker:
         """``with app.worker(): ...`` or ``async with``: handlers run in this process until the block ends."""
         return RunningWorker(self, threads, concurrency, queues, drain_s)
+
+    @property
+    def has_engine(self) -> bool:
+        """Whether what is sent now goes to an engine; not in eager mode."""
+        return not isinstance(self.plain_route.outbound, EagerEngine)
 
     # Tests, looks, closing
 

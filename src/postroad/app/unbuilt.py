@@ -19,30 +19,6 @@ def not_built(name: str) -> NoReturn:
 class Unbuilt:
     """Each raises NotSupported."""
 
-    def event(self, name: str, *, key: str | None = None) -> Callable[[type[T]], type[T]]:
-        """Declare an event over a dataclass or a pydantic model. Not built yet."""
-        not_built("app.event")
-
-    def publish(self, event: Any, **options: Any) -> NoReturn:
-        """Publish an event. Not built yet."""
-        not_built("app.publish")
-
-    async def apublish(self, event: Any, **options: Any) -> NoReturn:
-        """Publish an event. Not built yet."""
-        not_built("app.apublish")
-
-    def publish_many(self, events: Any, **options: Any) -> NoReturn:
-        """Publish several events. Not built yet."""
-        not_built("app.publish_many")
-
-    async def apublish_many(self, events: Any, **options: Any) -> NoReturn:
-        """Publish several events. Not built yet."""
-        not_built("app.apublish_many")
-
-    def subscribe(self, *events: Any, **options: Any) -> NoReturn:
-        """Handle events. Not built yet."""
-        not_built("app.subscribe")
-
     def queue(self, name: str, **options: Any) -> NoReturn:
         """A queue of raw messages. Not built yet: tasks name theirs with @app.task(queue=...)."""
         not_built("app.queue")

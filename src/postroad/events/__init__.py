@@ -1,1 +1,1 @@
-"""Typed facts, published to whoever subscribed. The types are there; using them says that it is not built yet."""
+"""Typed facts, published to whoever subscribed. App-blind: an owner gives them a way to its engine."""
