@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, Protocol
 
 from postroad.core.message import Send
 from postroad.engine.context import CURRENT
-from postroad.engine.backpressure import Answers
+from postroad.engine.backpressure import Answers, blocked, chosen, replaced
 from postroad.engine.portal import refuse_on_loop
 from postroad.engine.publisher import accepted
 from postroad.errors import ConfigurationError, NotSupported
@@ -58,19 +58,26 @@ def checked(owner: Owner, signature: Signature[Any]) -> Signature[Any]:
     return signature
 
 
-def send_many(owner: Owner, signatures: Iterable[Signature[Any]]) -> list[Result[Any]]:
+class Sender(Owner, Protocol):
+    """An app, as `send_many` sees it."""
+
+    @property
+    def blocking(self) -> frozenset[str]: ...
+
+
+def send_many(owner: Sender, signatures: Iterable[Signature[Any]]) -> list[Result[Any]]:
     """Blocking, unless a handler's buffer takes them."""
     route, results = owner.route, Pending(owner.route)
     for now, (part, sends) in batches(owner, signatures):
-        if buffered(now):
-            results.add(part, route.outbound.send(sends, "app.send_many", "app.asend_many(...)"))
+        if buffered(now) or may_block(owner, sends):
+            results.add(part, route.outbound.send(sends, "app.send_many", "app.asend_many(...)", now))
             continue
         refuse_on_loop("app.send_many", "app.asend_many(...)")
-        results.wait_for(part, route.outbound.submit(sends))
+        results.wait_for(part, sends, route.outbound.submit(sends))
         while len(results.flying) > WINDOW:
-            results.land(results.flying[0][1].result())
+            results.land()
     while results.flying:
-        results.land(results.flying[0][1].result())
+        results.land()
     return results.all
 
 
@@ -88,21 +95,36 @@ def buffered(now: bool) -> bool:
     return context is not None and not now and not context.send_now
 
 
+def may_block(owner: Sender, sends: Sequence[Send]) -> bool:
+    """Whether a queue of these lets its producers wait: then the next batch waits for this one, so that none overtakes."""
+    blocking = owner.blocking
+    return bool(blocking) and any(send.to.routing_key in blocking for send in sends)
+
+
 class Pending:
     """Results in order, of batches answered or still on their way."""
 
     def __init__(self, route: Route) -> None:
         self.route = route
         self.all: list[Result[Any]] = []
-        self.flying: deque[tuple[list[Signature[Any]], Future[Answers]]] = deque()
+        self.flying: deque[tuple[list[Signature[Any]], list[Send], Future[Answers]]] = deque()
 
-    def wait_for(self, part: list[Signature[Any]], answers: Future[Answers]) -> None:
+    def wait_for(self, part: list[Signature[Any]], sends: list[Send], answers: Future[Answers]) -> None:
         """This batch is on its way."""
-        self.flying.append((part, answers))
+        self.flying.append((part, sends, answers))
 
-    def land(self, answers: Answers) -> None:
-        """The oldest batch has arrived. Raises for the first refusal in it."""
-        part, _future = self.flying.popleft()
+    def land(self) -> None:
+        """The oldest batch has arrived. Raises for the first refusal in it.
+
+        What met a full queue that another app declared to block is sent once more, and waits there.
+        """
+        part, sends, future = self.flying.popleft()
+        answers = future.result()
+        waiting = blocked(answers)
+        if waiting:
+            outbound = self.route.outbound
+            again = outbound.send(chosen(sends, waiting), "app.send_many", "app.asend_many(...)", True)
+            answers = replaced(answers, waiting, again)
         self.add(part, accepted(answers))
 
     def add(self, part: list[Signature[Any]], receipts: Any) -> None:
