@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import postroad
-from postroad import App, NotSupported, current
+from postroad import App, NotSupported
 from postroad.tasks.options import NOT_BUILT
 
 NAMES = [
@@ -99,8 +99,6 @@ def test_other_things_that_are_not_built_yet() -> None:
 
     with pytest.raises(NotSupported, match=r"task\.dead_letters: not built yet"):
         work.dead_letters
-    with pytest.raises(NotSupported, match=r"current\.event: not built yet"):
-        current.event
     with pytest.raises(NotSupported, match=r"revoke\(terminate=True\): not built yet"):
         app.revoke("x", terminate=True)
 

@@ -12,7 +12,7 @@ import pytest
 from postroad.core.delivery import Delivery
 from postroad.core.message import Message
 from postroad.engine.context import CURRENT, HandlerContext
-from postroad.errors import NoCurrentTask, NotSupported, Unserialisable
+from postroad.errors import NoCurrentTask, Unserialisable
 from postroad.tasks.current import current
 
 MESSAGE = Message("id-1", b"[]", headers={"by": "me"})
@@ -42,7 +42,7 @@ def test_inside(context: HandlerContext, told: list[tuple[str, str]]) -> None:
     assert told == [("id-1", '{"current":1,"total":4,"meta":{"note":"hi"}}')]
     with pytest.raises(Unserialisable, match="progress"):
         task.progress(1, thing=object())
-    with pytest.raises(NotSupported, match=r"current\.event: not built yet"):
+    with pytest.raises(NoCurrentTask, match=r"current\.event is only there while.* What runs is shop\.work, and its message is no"):
         current.event
 
 
@@ -54,7 +54,7 @@ def test_outside_there_is_no_task(name: str) -> None:
 
 def test_outside() -> None:
     current.task.progress(1, 4)
-    for ask in (lambda: current.message, lambda: current.state, lambda: current.run_in_thread(print)):
+    for ask in (lambda: current.message, lambda: current.state, lambda: current.event, lambda: current.run_in_thread(print)):
         with pytest.raises(NoCurrentTask):
             ask()
 

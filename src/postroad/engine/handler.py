@@ -61,13 +61,17 @@ class Handler(Protocol):
 
     @property
     def special(self) -> bool:
-        """Whether any of batch, ack_early, mark and gate is used. Most handlers are plain, and pay nothing for them."""
+        """Whether any of batch, ack_early, order_skip, mark and gate is used. Most handlers are plain, and pay nothing for it."""
 
     @property
     def batch(self) -> Batch | None: ...
     @property
     def ack_early(self) -> bool:
         """The message leaves before its handler starts: at most once."""
+
+    @property
+    def order_skip(self) -> bool:
+        """A delivery that is retried lets the next of its key pass, whatever its message says."""
 
     @property
     def gate(self) -> Gate | None: ...
@@ -111,6 +115,7 @@ class HandlerBase:
     special = False
     batch: Batch | None = None
     ack_early = False
+    order_skip = False
     gate: Gate | None = None
 
     def mark(self, delivery: Delivery) -> str | None:

@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from postroad.core.delivery import TRACEBACK_BYTES_MAX, Attempt, Delivery
 from postroad.core.message import Send
 from postroad.core.outcome import ACCEPT, Outcome, Reject, Release, Settlement
@@ -120,12 +122,21 @@ class Pipeline:
 
 
 def accompanied(job: Job, settlement: Settlement) -> Settlement:
-    """With the mark and what leaves along, when this is the delivery's end and not a retry."""
+    """With the mark and what leaves along, when this is the delivery's end. One that is retried may step out of its lane."""
     if isinstance(settlement.outcome, Release):
-        return settlement
+        return stepping_aside(settlement) if job.handler.order_skip else settlement
     along = job.along
     sends, writes = settlement.sends + along.sends, settlement.writes + along.writes
     return Settlement(settlement.delivery, settlement.outcome, sends, writes, job.mark)
+
+
+def stepping_aside(settlement: Settlement) -> Settlement:
+    """As if its message had been sent with ``order_skip``: of its copies in several queues, each may be handled otherwise."""
+    delivery = settlement.delivery
+    if delivery.message.key is None or delivery.message.order_skip:
+        return settlement
+    message = msgspec.structs.replace(delivery.message, order_skip=True)
+    return msgspec.structs.replace(settlement, delivery=msgspec.structs.replace(delivery, message=message))
 
 
 def decide(handler: Handler, delivery: Delivery, error: BaseException, record: Attempt) -> Failure:

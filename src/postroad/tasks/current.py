@@ -11,8 +11,9 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from postroad.core import codec
 from postroad.core.message import Message
+from postroad.engine.attributes import TYPE, EventAttributes, attributes
 from postroad.engine.context import CURRENT, HandlerContext
-from postroad.errors import NoCurrentTask, NotSupported
+from postroad.errors import NoCurrentTask
 from postroad.tasks.documents import Progress
 
 P = ParamSpec("P")
@@ -85,9 +86,15 @@ class Current:
         return running("current.state").state
 
     @property
-    def event(self) -> Any:
-        """The attributes of the event being handled."""
-        raise NotSupported("current.event: not built yet")
+    def event(self) -> EventAttributes:
+        """The attributes of the event being handled: id, type, source, subject, time, headers. Of a batch, its first's."""
+        context = CURRENT.get()
+        if context is None or TYPE not in context.delivery.message.headers:
+            running_now = "" if context is None else f" What runs is {context.name}, and its message is no event."
+            raise NoCurrentTask(
+                "current.event is only there while a worker runs a handler of events, in the handler's own thread." + running_now
+            )
+        return attributes(context.delivery.message)
 
     def run_in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> ThreadFuture[T]:
         """Run it in a new thread that sends and reports as this task does. ``result()`` it or ``await`` it before the

@@ -14,7 +14,7 @@ from postroad.core.outcome import Reject, Release, Settlement
 from postroad.core.retry import Failure
 from postroad.engine.executor import Done, Slots
 from postroad.engine.handler import Job
-from postroad.engine.pipeline import Pipeline
+from postroad.engine.pipeline import Pipeline, accompanied
 from postroad.worker.executors.thread import ThreadExecutor
 from postroad.worker.solos import Solo, SoloDied, SoloFailed
 from postroad.worker.wire import Introduction
@@ -66,7 +66,8 @@ class ProcessExecutor:
         except SoloFailed as failure:
             self.drop_solo()
             return self.pipeline.failed(job, failure)
-        return Settlement(job.delivery, reply.outcome, reply.sends, reply.writes)
+        settlement = Settlement(job.delivery, reply.outcome, reply.sends, reply.writes)
+        return accompanied(job, settlement) if job.handler.special else settlement
 
     def solo(self) -> Solo:
         solo: Solo | None = getattr(self.own, "solo", None)
