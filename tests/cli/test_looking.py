@@ -24,8 +24,10 @@ def test_queues_say_how_much_waits_where(shop: Shop, terminal: Terminal) -> None
     }
     assert 0 <= media["oldest_age_s"] < 60
     text = terminal.run("queues").expect(0).out.splitlines()
-    assert text[0].split() == ["QUEUE", "READY", "DELAYED", "IN", "FLIGHT", "DEAD", "OLDEST"]
-    assert text[2].split()[:5] == ["media", "1", "1", "0", "0"]
+    head = ["QUEUE", "CARRIES", "READY", "DELAYED", "IN", "FLIGHT", "DEAD", "OLDEST", "MAX", "CONSUMERS", "PUBLISHED"]
+    assert text[0].split() == head
+    assert text[2].split()[:6] == ["media", "tasks", "1", "1", "0", "0"]
+    assert text[2].split()[7:] == ["-", "0", "2"]
 
 
 def test_every_output_says_the_same(shop: Shop, terminal: Terminal) -> None:

@@ -46,10 +46,15 @@ def output(parser: argparse.ArgumentParser, *, watch: bool = False, nested: bool
         )
 
 
-def act(parser: argparse.ArgumentParser, limit: int = 1000) -> None:
-    """For verbs that destroy or move."""
+def sure(parser: argparse.ArgumentParser) -> None:
+    """For verbs that destroy one thing."""
     parser.add_argument("--yes", action="store_true", help="do it; without this only a preview is shown")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
+
+
+def act(parser: argparse.ArgumentParser, limit: int = 1000) -> None:
+    """For verbs that destroy or move many."""
+    sure(parser)
     parser.add_argument("--limit", type=count, default=limit, metavar="N", help=f"at most (default {limit:,})")
 
 
@@ -77,6 +82,15 @@ def count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return value
+
+
+def rate(text: str) -> float:
+    """A second, from "100/s", "30/m", "5/h"."""
+    number, slash, unit = text.partition("/")
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    if not slash or unit not in units or not number.replace(".", "", 1).isdecimal() or not float(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate: write a number over s, m or h, as 100/s")
+    return float(number) / units[unit]
 
 
 def duration(text: str) -> float:

@@ -102,9 +102,12 @@ async def retry(inspection: Inspection, options: argparse.Namespace) -> int:
     if not dead or code is not None:
         return code if code is not None else exits.NOT_FOUND
     numbers = [task.dead_letter for task in dead if task.dead_letter is not None]
-    count = await operate.each(inspection, "redrive", numbers)
-    print(f"sent {several(count, 'task')} again")
-    return exits.of_found(len(options.ids), count)
+    done = await operate.each(inspection, operate.Act("redrive"), numbers)
+    print(f"sent {several(done.count, 'task')} again")
+    if done.refused:
+        note(f"The next one stays a dead letter: {done.refused}")
+        return exits.PARTIAL
+    return exits.of_found(len(options.ids), done.count)
 
 
 async def cancel(inspection: Inspection, options: argparse.Namespace) -> int:

@@ -12,10 +12,15 @@ from typing import Protocol, cast
 
 import msgspec
 
+from postroad.core.durations import Duration
 from postroad.core.lifecycle import TERMINAL_STATES
+from postroad.core.topology import Topology
+from postroad.core.writes import Document
 from postroad.errors import NotFound, NotSupported
-from postroad.observe import processes, views
-from postroad.observe.views import DeadLetterGroup, DeadLetterView, Stats, TaskView, WorkerView
+from postroad.observe import processes, traffic, views
+from postroad.observe.statistics import StatisticsView, statistics
+from postroad.observe.traffic import EventTypeView, GroupView, UnroutedView
+from postroad.observe.views import DeadLetterGroup, DeadLetterView, MessageView, Stats, TaskView, WorkerView
 from postroad.ports.driver import (
     DeadLetterFilter,
     Driver,
@@ -31,6 +36,9 @@ from postroad.tasks.documents import KIND, PROGRESS_KIND
 PAGE = 500
 GROUPED_MAX = 100_000
 LOCATED_MAX = 10_000
+SEEN_MAX = 10_000
+EVENT_TYPE_KIND = "event-type"
+UNROUTED_KIND = "unrouted"
 
 
 class Engine(Driver, Store, Inspectable, Operable, Protocol):
@@ -83,6 +91,42 @@ class Inspection:
         queues = await self.queues()
         alive = sum(worker.state != "dead" for worker in await self.workers())
         return views.total(queues, alive, dict(await self.engine.counters()))
+
+    async def statistics(self, window: Duration = "5m") -> StatisticsView:
+        """What went through the queues in the last ``window`` (at most a day): counts, rates, errors, waits and runs."""
+        return await statistics(self.engine, await self.queues(), window)
+
+    async def topology(self) -> Topology:
+        """Every queue, exchange and binding that is there."""
+        return await self.engine.topology()
+
+    async def peek(self, queue: str, limit: int = 10) -> list[MessageView]:
+        """What waits, in the order in which it would be delivered; delayed ones last. Raises NotFound."""
+        return [views.of_waiting(found) for found in await self.engine.peek(queue, limit)]
+
+    async def groups(self) -> list[GroupView]:
+        """The groups of subscribers, whether anybody consumes them or not."""
+        return traffic.groups(await self.topology(), await self.queues())
+
+    async def event_types(self) -> list[EventTypeView]:
+        """Types of events that were published, or that a group waits for."""
+        return traffic.event_types(await self.all_documents(EVENT_TYPE_KIND), await self.groups())
+
+    async def unrouted(self, limit: int = 100) -> list[UnroutedView]:
+        """What exchanges could give to nobody in the last day, the newest first."""
+        documents = await self.all_documents(UNROUTED_KIND, limit)
+        return sorted(map(traffic.unrouted, documents), key=lambda one: one.at, reverse=True)
+
+    async def all_documents(self, kind: str, limit: int = SEEN_MAX) -> list[Document]:
+        """The newest ``limit`` of a kind."""
+        found: list[Document] = []
+        while len(found) < limit:
+            most = min(PAGE, limit - len(found))
+            page = await self.engine.scan(kind, before=found[-1].key if found else None, limit=most)
+            found += page
+            if len(page) < most:
+                break
+        return found
 
     async def active(self) -> list[TaskView]:
         """Tasks whose handlers run now."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
 
 from postroad.core.writes import Put
 from postroad.errors import NotFound
@@ -27,18 +30,42 @@ async def numbers_of(inspection: Inspection, references: Sequence[str], missing:
     return list(numbers)
 
 
-async def matching(inspection: Inspection, verb: str, which: DeadLetterFilter, limit: int) -> int:
-    """Redrive or purge up to ``limit`` letters, in transactions of 500. Answers how many."""
-    act = inspection.engine.redrive if verb == "redrive" else inspection.engine.delete_dead
+class Act(NamedTuple):
+    """``verb``: ``redrive`` or ``purge``. ``rate_per_s``: redriven ones become ready that fast."""
+
+    verb: str
+    rate_per_s: float | None = None
+
+
+class Acted(msgspec.Struct, frozen=True):
+    """How many it was done to, and why it was not done to the next one (its queue is full, or gone)."""
+
+    count: int
+    refused: str = ""
+
+
+async def matching(inspection: Inspection, act: Act, which: DeadLetterFilter, limit: int) -> Acted:
+    """Redrive or purge up to ``limit`` letters, in transactions of 500; with a rate in one, for it counts from its start."""
     total = 0
-    while total < limit and (count := await act(which, min(CHUNK, limit - total))):
-        total += count
-    return total
+    while total < limit:
+        done = await once(inspection, act, which, limit if act.rate_per_s else min(CHUNK, limit - total))
+        total += done.count
+        if not done.count or done.refused or act.rate_per_s:
+            return Acted(total, done.refused)
+    return Acted(total)
 
 
-async def each(inspection: Inspection, verb: str, numbers: Sequence[int]) -> int:
+async def once(inspection: Inspection, act: Act, which: DeadLetterFilter, limit: int) -> Acted:
+    if act.verb == "purge":
+        return Acted(await inspection.engine.delete_dead(which, limit))
+    redriven = await inspection.engine.redrive(which, limit, rate_per_s=act.rate_per_s)
+    return Acted(redriven.count, redriven.refused)
+
+
+async def each(inspection: Inspection, act: Act, numbers: Sequence[int]) -> Acted:
     """The same for letters by number."""
-    return sum([await matching(inspection, verb, DeadLetterFilter(number=number), 1) for number in numbers])
+    done = [await matching(inspection, act, DeadLetterFilter(number=number), 1) for number in numbers]
+    return Acted(sum(one.count for one in done), next((one.refused for one in done if one.refused), ""))
 
 
 async def cancel(inspection: Inspection, tasks: Sequence[TaskView], reason: str) -> int:

@@ -7,6 +7,7 @@ import base64
 import msgspec
 
 from postroad.core.delivery import Attempt
+from postroad.core.message import Message, Unique
 from postroad.core.writes import Document
 from postroad.ports.driver import DeadLetterRecord, Located, QueueDepth
 from postroad.tasks.documents import DECODE_STATE, TASK_HEADER
@@ -60,8 +61,30 @@ class WorkerView(msgspec.Struct, frozen=True):
     running: tuple[str, ...] = ()
 
 
+class MessageView(msgspec.Struct, frozen=True):
+    """A message that waits. ``place``: ``ready`` or ``delayed``. The body is text when it is UTF-8, else base64."""
+
+    id: str
+    queue: str
+    place: str
+    attempt: int
+    priority: int
+    key: str | None
+    queued_at: float
+    due_at: float | None
+    expires_at: float | None
+    content_type: str
+    headers: dict[str, str]
+    body: str | None
+    body_base64: str | None
+
+
 class DeadLetterView(msgspec.Struct, frozen=True):
-    """A dead letter, whole. The body is text when it is UTF-8, else base64: the original bytes."""
+    """A dead letter, whole. The body is text when it is UTF-8, else base64: the original bytes.
+
+    ``deaths``: 2 and more when it was redriven and died again. ``edited``: its body or headers are no longer as sent.
+    ``number`` is this engine's own; everything else is taken in again by an import.
+    """
 
     number: int
     id: str
@@ -82,6 +105,14 @@ class DeadLetterView(msgspec.Struct, frozen=True):
     body: str | None
     body_base64: str | None
     history: tuple[Attempt, ...]
+    deaths: int = 1
+    edited: bool = False
+    due_at: float | None = None
+    expires_at: float | None = None
+    track: bool = False
+    dedupe: bool = False
+    unique: Unique | None = None
+    order_skip: bool = False
 
 
 class DeadLetterGroup(msgspec.Struct, frozen=True):
@@ -188,6 +219,68 @@ def of_letter(record: DeadLetterRecord) -> DeadLetterView:
         text,
         encoded,
         record.history,
+        record.deaths,
+        record.edited,
+        message.due_at,
+        message.expires_at,
+        message.track,
+        message.dedupe,
+        message.unique,
+        message.order_skip,
+    )
+
+
+def record_of(letter: DeadLetterView) -> DeadLetterRecord:
+    """What `of_letter` was made of, to the byte. Raises ValueError for base64 that is none."""
+    message = Message(
+        letter.id,
+        bytes_of(letter.body, letter.body_base64),
+        letter.content_type,
+        letter.headers,
+        letter.key,
+        letter.priority,
+        letter.due_at,
+        letter.expires_at,
+        letter.queued_at,
+        letter.track,
+        letter.dedupe,
+        letter.unique,
+        letter.order_skip,
+    )
+    return DeadLetterRecord(
+        letter.number,
+        letter.source,
+        message,
+        letter.reason,
+        letter.error_type,
+        letter.fingerprint,
+        letter.died_at,
+        letter.attempt,
+        letter.crashes,
+        letter.worker,
+        letter.history,
+        letter.deaths,
+        letter.edited,
+    )
+
+
+def of_waiting(found: Located) -> MessageView:
+    message = found.message
+    text, encoded = body_of(message.body)
+    return MessageView(
+        found.id,
+        found.queue,
+        found.place,
+        found.attempt,
+        message.priority,
+        message.key,
+        message.queued_at,
+        found.due_at,
+        message.expires_at,
+        message.content_type,
+        message.headers,
+        text,
+        encoded,
     )
 
 
@@ -232,6 +325,11 @@ def body_of(body: bytes) -> tuple[str | None, str | None]:
         return body.decode(), None
     except UnicodeDecodeError:
         return None, base64.b64encode(body).decode()
+
+
+def bytes_of(text: str | None, encoded: str | None) -> bytes:
+    """The other way round. Raises ValueError."""
+    return base64.b64decode(encoded, validate=True) if encoded is not None else (text or "").encode()
 
 
 def total(queues: list[QueueDepth], workers: int, counters: dict[str, int]) -> Stats:

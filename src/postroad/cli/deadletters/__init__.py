@@ -1,0 +1,1 @@
+"""``postroad dead-letters``: what could not be done, why, and what becomes of it."""

@@ -1,0 +1,1 @@
+"""``postroad events``: types, groups, what goes by and what went to nobody."""

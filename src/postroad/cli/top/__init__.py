@@ -1,0 +1,1 @@
+"""``postroad top``: queues, handlers and workers with their rates, drawn again and again."""

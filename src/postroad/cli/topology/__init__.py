@@ -1,0 +1,1 @@
+"""``postroad topology``: queues, exchanges and bindings: what an app declares, what an engine has, what differs."""

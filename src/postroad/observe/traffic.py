@@ -1,0 +1,113 @@
+"""Events as they are seen from outside: which types there are, which groups take them, what went to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from postroad.core.routing import EVENTS, matches
+from postroad.core.topology import Topology
+from postroad.core.writes import Document
+from postroad.ports.driver import QueueDepth
+
+PREFIX = f"{EVENTS.partition('.')[2]}."
+
+
+class GroupView(msgspec.Struct, frozen=True):
+    """A group of subscribers: one durable copy of every event of these ``patterns``, in a queue of its own.
+
+    ``consumers``: processes that take from it now. ``temporary``: it goes with its process (broadcast, tail).
+    """
+
+    group: str
+    queue: str
+    patterns: tuple[str, ...]
+    consumers: int
+    ready: int
+    in_flight: int
+    dead: int
+    oldest_age_s: float | None
+    temporary: bool = False
+
+
+class EventTypeView(msgspec.Struct, frozen=True):
+    """A type of event: seen on its way, or named by a group's pattern without wildcards.
+
+    ``groups``: those that take it. ``seen``: what was kept of it when it was published, as JSON; None when it never was.
+    """
+
+    type: str
+    groups: tuple[str, ...]
+    seen: msgspec.Raw | None = None
+
+
+class UnroutedView(msgspec.Struct, frozen=True):
+    """What an exchange could give to nobody; kept for a day. ``encoding``: "base64" when the body is no text."""
+
+    id: str
+    exchange: str
+    routing_key: str
+    headers: dict[str, str]
+    body: str
+    at: float
+    encoding: str | None = None
+
+
+class UnroutedDocument(msgspec.Struct, frozen=True):
+    exchange: str
+    routing_key: str
+    headers: dict[str, str]
+    body: str
+    at: float
+    encoding: str | None = None
+
+
+def groups(topology: Topology, depths: Iterable[QueueDepth]) -> list[GroupView]:
+    """Every queue that holds a group's events, by name."""
+    patterns = bound(topology)
+    temporary = {queue.name for queue in topology.queues if queue.temporary}
+    return [
+        GroupView(
+            depth.queue.removeprefix(PREFIX),
+            depth.queue,
+            patterns.get(depth.queue, ()),
+            depth.consumers,
+            depth.ready,
+            depth.in_flight,
+            depth.dead,
+            depth.oldest_age_s,
+            depth.queue in temporary,
+        )
+        for depth in depths
+        if depth.carries == "events" or depth.queue in patterns
+    ]
+
+
+def bound(topology: Topology) -> dict[str, tuple[str, ...]]:
+    """The patterns by which each queue gets events."""
+    found: dict[str, tuple[str, ...]] = {}
+    for binding in topology.bindings:
+        if binding.exchange == EVENTS and not binding.to_exchange:
+            found[binding.to] = (*found.get(binding.to, ()), binding.pattern)
+    return found
+
+
+def event_types(documents: Iterable[Document], known: Sequence[GroupView]) -> list[EventTypeView]:
+    """By name: those that were published, and those that somebody waits for."""
+    seen = {document.key: msgspec.Raw(document.value.encode()) for document in documents}
+    named = {pattern for group in known for pattern in group.patterns if "*" not in pattern and "#" not in pattern}
+    return [EventTypeView(type, takers(type, known), seen.get(type)) for type in sorted(named | set(seen))]
+
+
+def takers(type: str, known: Sequence[GroupView]) -> tuple[str, ...]:
+    """The groups with a pattern that takes it."""
+    return tuple(group.group for group in known if any(matches(pattern, type) for pattern in group.patterns))
+
+
+def unrouted(document: Document) -> UnroutedView:
+    kept = DECODE_UNROUTED(document.value)
+    return UnroutedView(document.key, *(getattr(kept, name) for name in kept.__struct_fields__))
+
+
+DECODE_UNROUTED = msgspec.json.Decoder(UnroutedDocument).decode
