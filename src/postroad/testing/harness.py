@@ -2,151 +2,173 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-import msgspec
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar, overload, runtime_checkable
 
 from postroad.app.app import App
 from postroad.app.connection import EngineConnection
-from postroad.app.outbound import HookedOutbound
-from postroad.core.delivery import Delivery
+from postroad.core import codec
 from postroad.core.durations import Duration, seconds
-from postroad.core.message import Message, Send
-from postroad.core.outcome import Settlement
-from postroad.drivers.sqlite.driver import SqliteDriver
-from postroad.engine.admission import Admission
-from postroad.engine.handler import Job
-from postroad.engine.pipeline import Pipeline
+from postroad.core.routing import matches
 from postroad.engine.portal import PORTAL, refuse_on_loop
-from postroad.engine.publisher import Publisher
-from postroad.errors import SendRefused, WouldDeadlock
-from postroad.ports.driver import Consumer, Subscription
-from postroad.tasks.documents import TASK_HEADER
+from postroad.errors import ConfigurationError
+from postroad.events.facts import facts_of
+from postroad.ports.driver import Consumer, DeadLetterFilter, DeadLetterRecord, Subscription
 from postroad.tasks.route import Route
+from postroad.tasks.task import Task
+from postroad.testing.clock import Clock
+from postroad.testing.engine import TestEngine, TestOutbound, TestPublisher
+from postroad.testing.ledger import Ledger, Sent
+from postroad.testing.listener import Quiet
+from postroad.testing.stepping import NotingPipeline, Stepper
 
-LIMIT = 100
+__all__ = ["Sent", "Testing", "testing"]
 
-
-class Sent(msgspec.Struct, frozen=True):
-    """One message that the app sent. ``args`` and ``kwargs`` as JSON has them."""
-
-    task: str
-    args: list[Any]
-    kwargs: dict[str, Any]
-    queue: str
-    message: Message
-
-
-class Clock:
-    """Wall-clock seconds, moved forward by the test."""
-
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead_s
+E = TypeVar("E")
+DEAD_MAX = 10_000
 
 
-class TestEngine(SqliteDriver):
-    """In memory. Who waits on it would wait for ever, for handlers run only when the test says so."""
+@runtime_checkable
+class Named(Protocol):
+    """A queue, as the app declares it."""
 
-    __test__ = False
-
-    async def changed(self, timeout_s: float) -> None:
-        """Nothing will."""
-        raise WouldDeadlock("Nobody runs handlers while the test waits: call t.drain(), or t.advance(...), before get().")
+    @property
+    def name(self) -> str: ...
 
 
 class Testing:
-    """``sent``: everything that was sent, also by handlers. ``drain``: run what waits. ``advance``: time passes."""
+    """``drain``: run what waits. ``advance``: time passes. ``sent``, ``dead_letters``, ``errors``: what came of it."""
 
     __test__ = False
 
-    def __init__(self, app: App, clock: Clock, connection: EngineConnection) -> None:
+    def __init__(self, app: App, clock: Clock, connection: EngineConnection, ledger: Ledger) -> None:
         self.app = app
         self.clock = clock
         self.connection = connection
-        self.sent: list[Sent] = []
-        self.pipeline = Pipeline("testing")
-        self.admission = Admission(app.resolve, self.pipeline, lambda: list(app.tasks), 0.0, None)
+        self.ledger = ledger
+        self.pipeline = NotingPipeline("testing")
+        self.stepper: tuple[tuple[str, ...], Stepper] | None = None
+
+    # Acting
 
     def drain(self) -> int:
-        """Run what is ready, and what that sends, until nothing is; answers how many runs. Errors stay with the results.
+        """Run what is ready, and what that sends, until nothing is; answers how many handlers ran. What they raise stays
+        with their messages, and in ``errors``.
 
         Plain functions run in this thread, coroutines on the portal's loop.
         """
         refuse_on_loop("t.drain", "asyncio.to_thread(t.drain)")
-        consumer = PORTAL.run(self.consumer())
-        runs, settled = 0, list[Settlement]()
-        while True:
-            turn = PORTAL.run(consumer.turn(settled, LIMIT, 0.0))
-            if turn.failures:
-                raise SendRefused(f"{turn.failures[0].settlement.delivery.message.id}: {turn.failures[0].reason}")
-            if not turn.deliveries:
-                break
-            self.pipeline.cancelled = frozenset(turn.cancelled)
-            settled = [self.settlement(delivery) for delivery in turn.deliveries]
-            runs += len(settled)
-        PORTAL.run(consumer.close())
-        return runs
+        return self.ready_stepper().drain()
 
     def advance(self, duration: Duration) -> int:
-        """Let this much time pass on the engine's clock, then `drain`."""
-        self.clock.ahead_s += seconds(duration)
-        return self.drain()
+        """Drain, then let this much time pass, stopping whenever something becomes due to drain again, in order.
 
-    async def consumer(self) -> Consumer:
-        driver = await self.connection.ensure()
-        return await driver.consume(Subscription(self.app.queues(), "testing"), Quiet())
+        Answers how many handlers ran.
+        """
+        runs, until = self.drain(), self.clock.at + seconds(duration)
+        while (due := PORTAL.run(self.next_due())) is not None and due <= until:
+            self.clock.at = max(self.clock.at, due)
+            runs += self.drain()
+        self.clock.at = until
+        return runs + self.drain()
 
-    def settlement(self, delivery: Delivery) -> Settlement:
-        job = self.admission.admit(delivery, self.clock())
-        if not isinstance(job, Job):
-            return job
-        if job.handler.executor == "coroutine":
-            return PORTAL.run(self.pipeline.run_async(job))
-        return self.pipeline.run(job)
+    # Looking
 
-    def note(self, send: Send) -> Send:
-        """Write it down, and put its times on the engine's clock."""
-        message = send.message
-        args, kwargs = msgspec.json.decode(message.body)
-        self.sent.append(Sent(message.headers.get(TASK_HEADER, ""), args, kwargs, send.to.routing_key, message))
-        return Send(send.to, moved(message, self.clock.ahead_s))
+    @property
+    def now(self) -> datetime:
+        """What the engine's clock shows. It stands still, but for `advance`."""
+        return datetime.fromtimestamp(self.clock.at, UTC)
 
+    @property
+    def sent(self) -> list[Sent]:
+        """Everything that left, in order: also what handlers sent, unless they failed. Clear it to look at what follows."""
+        return self.ledger.sent
 
-class Quiet:
-    """A listener with nothing to do."""
+    @property
+    def errors(self) -> list[BaseException]:
+        """Everything that handlers raised, in order: also what was tried again."""
+        return self.pipeline.errors
 
-    def lost(self, held: Sequence[Delivery], why: str) -> None:
-        """In memory, nobody else takes them."""
+    @property
+    def dead_letters(self) -> list[DeadLetterRecord]:
+        """All there are now, the oldest first."""
+        return PORTAL.run(self.dead())[::-1]
 
-    def state(self, state: str) -> None:
-        """Always connected."""
+    def sent_to(self, queue: str | Named) -> list[Sent]:
+        """All that went to this queue, straight or through an exchange."""
+        return self.ledger.to(queue if isinstance(queue, str) else queue.name)
 
+    def calls(self, task: Task[..., Any, Any]) -> list[Sent]:
+        """All calls of this task that were sent: ``.args``, ``.kwargs``, ``.delay_s``, ..."""
+        return list(self.ledger.of("task", lambda name: name == task.name))
 
-def moved(message: Message, by_s: float) -> Message:
-    return msgspec.structs.replace(
-        message,
-        queued_at=message.queued_at + by_s,
-        due_at=None if message.due_at is None else message.due_at + by_s,
-        expires_at=None if message.expires_at is None else message.expires_at + by_s,
-    )
+    @overload
+    def published(self, event: type[E]) -> list[E]: ...
+    @overload
+    def published(self, event: str) -> list[Sent]: ...
+    def published(self, event: Any) -> list[Any]:
+        """The events of this class that were published; or, by a type or pattern ("order.*"), their messages."""
+        if isinstance(event, str):
+            return list(self.ledger.of("event", lambda name: matches(event, name)))
+        facts = facts_of(event)
+        if facts is None:
+            raise ConfigurationError(
+                f"t.published({event!r:.80}): give it an event's class, or a type or pattern as text."
+            )
+        decode = codec.decoder(event)
+        return [decode(one.message.body) for one in self.ledger.of("event", lambda name: name == facts.type)]
+
+    # Inside
+
+    def ready_stepper(self) -> Stepper:
+        """One consumer for all drains, so that temporary queues stay; another when more was declared."""
+        queues = self.app.queues()
+        if self.stepper is None or self.stepper[0] != queues:
+            self.close()
+            engine, consumer = PORTAL.run(self.consume(queues))
+            stepper = Stepper(
+                engine, consumer, self.app.resolve, self.app.handlers.known, self.pipeline, self.clock, self.ledger
+            )
+            self.stepper = queues, stepper
+        PORTAL.run(self.connection.ensure())
+        return self.stepper[1]
+
+    async def consume(self, queues: tuple[str, ...]) -> tuple[TestEngine, Consumer]:
+        engine = await self.engine()
+        return engine, await engine.consume(Subscription(queues, "testing"), Quiet())
+
+    async def engine(self) -> TestEngine:
+        engine = await self.connection.ensure()
+        assert isinstance(engine, TestEngine)
+        return engine
+
+    async def next_due(self) -> float | None:
+        return await (await self.engine()).next_due()
+
+    async def dead(self) -> list[DeadLetterRecord]:
+        return list(await (await self.engine()).dead_letters(DeadLetterFilter(), DEAD_MAX))
+
+    def close(self) -> None:
+        if self.stepper is not None:
+            PORTAL.run(self.stepper[1].consumer.close())
+            self.stepper = None
 
 
 @contextmanager
 def testing(app: App) -> Iterator[Testing]:
     """Meanwhile the app's engine is one in memory."""
-    clock = Clock()
     app.discover()
-    connection = EngineConnection(lambda: "memory://", app.topology, lambda url: TestEngine(None, clock=clock))
-    harness = Testing(app, clock, connection)
-    outbound = HookedOutbound(Publisher(connection), [harness.note])
+    clock, ledger = Clock(), Ledger(lambda: app.topology(worker=True))
+    connection = EngineConnection(
+        lambda: "memory://", lambda: app.topology(worker=True), lambda url: TestEngine(None, clock=clock)
+    )
+    harness = Testing(app, clock, connection, ledger)
+    outbound = TestOutbound(TestPublisher(connection), clock, ledger)
     try:
         with app.routed(Route(outbound, connection.memory), connection):
             yield harness
     finally:
+        harness.close()
         PORTAL.run(connection.close())

@@ -1,0 +1,33 @@
+"""Time in tests: it stands still until the test lets it pass."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from postroad.core.message import Message, Send
+
+
+class Clock:
+    """Wall-clock seconds, as of the start of the test."""
+
+    def __init__(self) -> None:
+        self.at = time.time()
+
+    def __call__(self) -> float:
+        return self.at
+
+    def moved(self, send: Send) -> Send:
+        """What was made by the machine's clock, put on this one."""
+        by_s = self.at - time.time()
+        return Send(send.to, shifted(send.message, by_s), send.mandatory)
+
+
+def shifted(message: Message, by_s: float) -> Message:
+    return msgspec.structs.replace(
+        message,
+        queued_at=message.queued_at + by_s,
+        due_at=None if message.due_at is None else message.due_at + by_s,
+        expires_at=None if message.expires_at is None else message.expires_at + by_s,
+    )
