@@ -14,7 +14,7 @@ from postroad.app.config import engine_url
 from postroad.app.connection import EngineConnection
 from postroad.app.declaring import DeclaresTasks
 from postroad.app.declaring_events import PublishesEvents
-from postroad.app.declaring_queues import DeclaresQueues
+from postroad.app.declaring_queues import DeclaresQueues, LooksAtDeadLetters
 from postroad.app.eager import EagerEngine, eager_route
 from postroad.app.handlers import Handlers
 from postroad.app.lifespan import Lifespan, opened
@@ -48,7 +48,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class App(DeclaresTasks, DeclaresQueues, PublishesEvents, WritesOutboxes, Unbuilt):
+class App(DeclaresTasks, DeclaresQueues, LooksAtDeadLetters, PublishesEvents, WritesOutboxes, Unbuilt):
     """Tasks on one engine, named by its URL.
 
     ``url``: read at the first use; None means $POSTROAD_URL, else [tool.postroad] url, else postroad.db beside the nearest

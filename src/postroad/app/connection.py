@@ -13,6 +13,7 @@ from postroad.core.topology import Topology
 from postroad.drivers.registry import open_driver
 from postroad.engine.forks import on_fork
 from postroad.engine.portal import PORTAL
+from postroad.engine.puller import Puller
 from postroad.errors import Closed, NotSupported
 from postroad.ports.driver import Driver, PublishesFromThreads
 from postroad.tasks.memory import Memory
@@ -43,12 +44,16 @@ class EngineConnection:
         self.direct: PublishesFromThreads | None = None
         self.closed = False
         self.lock = asyncio.Lock()
+        self.puller: Puller | None = None
         on_fork(self)
         OPEN.add(self)
 
     def after_fork(self) -> None:
         """Whoever held the lock did not come along; the driver reopens by itself."""
         self.lock = asyncio.Lock()
+        if self.puller is not None:
+            self.puller.after_fork()
+            self.puller = None
 
     def changed(self) -> None:
         """Something more was declared: it is applied before the next send."""
@@ -84,6 +89,20 @@ class EngineConnection:
             raise NotSupported("This engine keeps no results, and there is no store: give App(store=...).")
         return cast(Memory, driver)
 
+    async def pulling(self) -> Puller:
+        """Takes messages by hand, through the open engine."""
+        driver = await self.ensure()
+        if self.puller is None or self.puller.driver is not driver:
+            await self.pull_no_more()
+            self.puller = Puller(driver)
+        return self.puller
+
+    async def pull_no_more(self) -> None:
+        """What is still held goes back."""
+        puller, self.puller = self.puller, None
+        if puller is not None:
+            await puller.close()
+
     @contextmanager
     def attached(self, driver: Driver) -> Iterator[None]:
         """Use this open driver, and leave it open: a worker lends its own to the app it runs."""
@@ -93,6 +112,8 @@ class EngineConnection:
         try:
             yield
         finally:
+            if self.puller is not None:
+                PORTAL.run(self.pull_no_more(), CLOSE_TIMEOUT_S)
             self.driver, self.lent = before
             self.changed()
 
@@ -100,6 +121,7 @@ class EngineConnection:
         """Once more does nothing. On the portal's loop."""
         self.closed = True
         self.changed()
+        await self.pull_no_more()
         driver, self.driver = self.driver, None
         if driver is not None and not self.lent:
             await driver.__aexit__(None, None, None)

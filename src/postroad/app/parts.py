@@ -57,6 +57,22 @@ class Source(Part, Protocol):
         """Which of them takes this delivery; asked for every message."""
 
 
+@runtime_checkable
+class Repeatable(Protocol):
+    """A part that may be declared again, alike: a router and its app may both name a queue."""
+
+    def check_alike(self, present: object) -> None:
+        """Raises TopologyConflict when the other one says something else."""
+
+
+def declared_alike(part: object, present: Part) -> bool:
+    """Whether the second declaration repeats the first. Raises TopologyConflict when it should, and does not."""
+    if not isinstance(part, Repeatable):
+        return False
+    part.check_alike(present)
+    return True
+
+
 P = TypeVar("P", bound=Part)
 
 
@@ -70,7 +86,7 @@ class Parts:
         """Take it in. Raises ConfigurationError when the name is taken by another one."""
         key = (part.kind, part.name)
         present = self.all.get(key)
-        if present is not None and present is not part:
+        if present is not None and present is not part and not declared_alike(part, present):
             raise ConfigurationError(f"Two declarations of {part.kind} {part.name!r}: give one of them another name.")
         self.all[key] = part
         return part

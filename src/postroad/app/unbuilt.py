@@ -19,14 +19,6 @@ def not_built(name: str) -> NoReturn:
 class Unbuilt:
     """Each raises NotSupported."""
 
-    def queue(self, name: str, **options: Any) -> NoReturn:
-        """A queue of raw messages. Not built yet: tasks name theirs with @app.task(queue=...)."""
-        not_built("app.queue")
-
-    def exchange(self, name: str, kind: str = "topic", **options: Any) -> NoReturn:
-        """An exchange. Not built yet."""
-        not_built("app.exchange")
-
     def stream(self, name: str, **options: Any) -> NoReturn:
         """A stream. Not built yet."""
         not_built("app.stream")
@@ -42,14 +34,6 @@ class Unbuilt:
     def outbox(self, connection: Any) -> NoReturn:
         """Send inside the caller's own transaction. Not built yet."""
         not_built("app.outbox")
-
-    def dead_letters(self, source: Any = None) -> NoReturn:
-        """Dead letters. Not built yet here: use ``postroad dead-letters``."""
-        not_built("app.dead_letters")
-
-    def on_dead_letter(self, **options: Any) -> NoReturn:
-        """Handle dead letters. Not built yet."""
-        not_built("app.on_dead_letter")
 
     @property
     def control(self) -> NoReturn:

@@ -1,9 +1,8 @@
 """Taking messages by hand: a process that pulls has a seat, as a worker's child has, so that what it holds comes back at
-once when it dies, charged to the message it held.
+once when it dies, charged to the messages it held.
 
-One `Puller` a driver, with a `Tap` for each queue; all of it runs on the portal's loop. A tap turns only while somebody
-waits for a message or settles one. Duties: 1. never two turns of a consumer at once. 2. What nobody waits for any more
-goes back, uncounted. 3. A suspect is held alone.
+One `Puller` a driver, with a `Tap` for each queue; all of it on the portal's loop. A tap turns only while somebody waits
+for a message, or settles one.
 """
 
 from __future__ import annotations
@@ -11,22 +10,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from postroad.core.delivery import Delivery
-from postroad.core.outcome import Release, Settlement, SettlementFailure
+from postroad.core.outcome import Settlement, SettlementFailure
 from postroad.core.slots import SLOT, SLOT_BYTES
-from postroad.errors import Closed, EngineError
-from postroad.ports.driver import Consumer, Driver, Seat, Subscription, Supervisable, Turn
+from postroad.engine.handler import Job
+from postroad.engine.tap import Tap
+from postroad.errors import DeliveryLost, EngineError
+from postroad.ports.driver import Driver, Seat, Subscription, Supervisable
 
 HELD_MAX = 256
 SWEEP_S = 1.0
-SETTLED_EARLY = Settlement
+
+Admit = Callable[[Delivery], Job | Settlement]
 
 
 class Starts:
-    """The writing side of a seat's start slots: which messages are held right now. On the portal's loop."""
+    """The writing side of a seat's start slots: which messages are in users' hands."""
 
     def __init__(self, seat: Seat | None) -> None:
         self.free = list(range(HELD_MAX))[::-1]
@@ -36,12 +37,12 @@ class Starts:
         self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW) if path else -1
 
     def enter(self, receipt: tuple[int, int]) -> None:
-        """This one is in the user's hands from now on."""
+        """Whoever dies from now on held this one."""
         self.taken[receipt] = slot = self.free.pop()
         self.write(slot, receipt)
 
     def leave(self, receipt: tuple[int, int]) -> None:
-        """It is no longer."""
+        """It is settled."""
         slot = self.taken.pop(receipt, None)
         if slot is not None:
             self.write(slot, (0, 0))
@@ -56,45 +57,55 @@ class Starts:
         """Nobody is to blame for what is given back."""
         for receipt in list(self.taken):
             self.leave(receipt)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """In a forked child, which holds nothing: the slots are its parent's."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
 
 class Puller:
-    """Of one open driver. On the portal's loop."""
+    """Of one open driver, which may be a worker's own."""
 
-    def __init__(self, driver: Driver, worker: str) -> None:
+    def __init__(self, driver: Driver) -> None:
         self.driver = driver
-        self.worker = worker
+        self.worker = f"{os.uname().nodename}:{os.getpid()}"
         self.keeper = driver if isinstance(driver, Supervisable) else None
         self.seat = self.keeper.reserve(HELD_MAX) if self.keeper is not None else None
         self.starts = Starts(self.seat)
         self.taps: dict[str, Tap] = {}
-        self.alone = False
+        self.lock = asyncio.Lock()
+        self.suspect_held = False
         self.swept_at = float("-inf")
         self.closed = False
 
-    async def tap(self, queue: str) -> Tap:
-        """The one of this queue. Raises NotFound, QueueExclusive."""
-        tap = self.taps.get(queue)
-        if tap is None:
-            await self.sweep()
-            consumer = await self.driver.consume(Subscription((queue,), self.worker, self.seat), self)
-            tap = self.taps.setdefault(queue, Tap(self, consumer))
-        return tap
+    async def take(self, queue: str, timeout_s: float | None, admit: Admit) -> Job | None:
+        """The next message that ``admit`` makes a job of; None when there is none in time. Raises NotFound, QueueExclusive.
 
-    async def take(self, queue: str, timeout_s: float | None) -> Delivery | None:
-        """The next message; None when there is none in time. It is held, and charged if this process dies, until `settle`."""
-        tap = await self.tap(queue)
+        It is held, and charged if this process dies, until it is settled.
+        """
+        tap = await self.tap(queue, admit)
         return await tap.take(timeout_s)
 
-    async def settle(self, queue: str, settlement: Settlement) -> SettlementFailure | None:
-        """Durable when it returns, or why not."""
-        return await self.taps[queue].settle(settlement)
+    async def tap(self, queue: str, admit: Admit) -> Tap:
+        async with self.lock:
+            if queue not in self.taps:
+                await self.sweep()
+                consumer = await self.driver.consume(Subscription((queue,), self.worker, self.seat), self)
+                self.taps[queue] = Tap(self, consumer, admit)
+            return self.taps[queue]
+
+    async def settle(self, settlement: Settlement) -> SettlementFailure | None:
+        """Durable when it returns, or why it was refused. Raises DeliveryLost when the app was closed meanwhile."""
+        delivery = settlement.delivery
+        if self.closed:
+            raise DeliveryLost(f"Message {delivery.message.id} went back to its queue when this app was closed, or its process forked.")
+        return await self.taps[delivery.source].settle(settlement)
 
     async def sweep(self) -> None:
-        """Messages of dead processes come back, also where no worker runs."""
+        """What dead processes held comes back, also where no worker runs."""
         now = asyncio.get_running_loop().time()
         if self.keeper is None or now - self.swept_at < SWEEP_S:
             return
@@ -104,19 +115,22 @@ class Puller:
 
     @property
     def room(self) -> int:
-        """How many more may be held."""
-        return 0 if self.alone else len(self.starts.free)
+        """How many more may be held: none beside a suspect."""
+        return 0 if self.suspect_held else len(self.starts.free)
 
-    def held(self, delivery: Delivery) -> None:
-        """It is handed out."""
+    @property
+    def empty_handed(self) -> bool:
+        return not self.starts.taken
+
+    def holds(self, delivery: Delivery) -> None:
+        """It goes to a user."""
         self.starts.enter(delivery.receipt)
-        self.alone = self.alone or delivery.suspect
+        self.suspect_held = self.suspect_held or delivery.suspect
 
-    def given(self, delivery: Delivery) -> None:
+    def gave(self, delivery: Delivery) -> None:
         """It is settled: others may be taken again."""
         self.starts.leave(delivery.receipt)
-        if self.alone or len(self.starts.free) == 1:
-            self.alone = False
+        self.suspect_held = self.suspect_held and not self.empty_handed
         for tap in self.taps.values():
             tap.stir()
 
@@ -140,53 +154,7 @@ class Puller:
             if self.keeper is not None and self.seat is not None:
                 await self.keeper.vacate(self.seat)
 
-
-Taker = asyncio.Future[Delivery | None]
-Answer = asyncio.Future[SettlementFailure | None]
-
-
-class Tap:
-    """One queue: who waits for its messages, and what of it is to be settled."""
-
-    def __init__(self, puller: Puller, consumer: Consumer) -> None:
-        self.puller = puller
-        self.consumer = consumer
-        self.takers: deque[Taker] = deque()
-        self.settling: deque[tuple[Settlement, Answer | None]] = deque()
-        self.something = asyncio.Event()
-        self.in_turn = False
-        self.suspects_waiting = False
-        self.task: asyncio.Task[None] | None = None
-
-    async def take(self, timeout_s: float | None) -> Delivery | None:
-        """Wait for one. Whoever gives up while it comes has it sent back."""
-        taker: Taker = asyncio.get_running_loop().create_future()
-        self.takers.append(taker)
-        self.go()
-        try:
-            if timeout_s == 0:
-                return await self.look_once(taker)
-            async with asyncio.timeout(timeout_s):
-                return await asyncio.shield(taker)
-        except TimeoutError:
-            return taker.result() if taker.done() and not taker.cancelled() else None
-        finally:
-            self.leave(taker)
-
-    async def look_once(self, taker: Taker) -> Delivery | None:
-        """One whole turn that began after the call."""
-        return await taker
-
-    def leave(self, taker: Taker) -> None:
-        if not taker.done():
-            taker.cancel()
-            with contextlib.suppress(ValueError):
-                self.takers.remove(taker)
-            self.stir()
-
-    async def settle(self, settlement: Settlement) -> SettlementFailure | None:
-        """In the next turn."""
-        answer: Answer = asyncio.get_running_loop().create_future()
-        self.settling.append((settlement, answer))
-        self.go()
-        return await asyncio.shield(answer)
+    def after_fork(self) -> None:
+        """Everything here is the parent's."""
+        self.closed = True
+        self.starts.abandon()

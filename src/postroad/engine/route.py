@@ -9,6 +9,7 @@ from typing import Protocol
 
 from postroad.core.message import Receipt, Refused, Send
 from postroad.engine.publisher import Connection
+from postroad.engine.puller import Puller
 
 
 class Engine(Connection, Protocol):
@@ -16,6 +17,9 @@ class Engine(Connection, Protocol):
 
     def changed(self) -> None:
         """Something more was declared: it is applied before the next send."""
+
+    async def pulling(self) -> Puller:
+        """Takes messages by hand, of the open engine. On the portal's loop."""
 
 
 class Outbound(Protocol):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import tzinfo
 from typing import Protocol
 
+from postroad.engine import route
 from postroad.engine.route import Outbound
 from postroad.tasks.memory import Memory
 from postroad.tasks.options import TaskOptions
@@ -26,16 +26,10 @@ class Route:
         self.watch = Watch(memory)
 
 
-class Owner(Protocol):
+class Owner(route.Owner, Protocol):
     """An app, as its tasks see it. ``body_bytes_max`` limits calls and results."""
 
-    @property
-    def name(self) -> str: ...
     @property
     def route(self) -> Route: ...
     @property
     def task_defaults(self) -> TaskOptions: ...
-    @property
-    def body_bytes_max(self) -> int: ...
-    @property
-    def tzinfo(self) -> tzinfo: ...

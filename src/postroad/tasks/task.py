@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Generic, NoReturn, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from postroad.core.durations import Duration
 from postroad.core.message import Receipt, Send
+from postroad.engine.deadletters import DeadLetters
 from postroad.engine.names import refuse_main
-from postroad.errors import ArgumentsDoNotFit, NotSupported
+from postroad.errors import ArgumentsDoNotFit
+from postroad.ports.driver import DeadLetterFilter
 from postroad.tasks.arguments import Bound
 from postroad.tasks.definition import Definition
 from postroad.tasks.result import Result
@@ -122,9 +124,9 @@ class Task(Generic[P, R_co, C_co]):
         return Step(self, (args, kwargs))  # type: ignore[arg-type]
 
     @property
-    def dead_letters(self) -> NoReturn:
-        """The dead letters of this task. Not built yet: use ``postroad dead-letters``."""
-        raise NotSupported("task.dead_letters: not built yet")
+    def dead_letters(self) -> DeadLetters:
+        """The dead letters of this task."""
+        return DeadLetters(self.definition.owned, DeadLetterFilter(task=self.name))
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
