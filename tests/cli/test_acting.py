@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -126,8 +127,10 @@ def test_a_redriven_task_can_succeed(shop: Shop, terminal: Terminal) -> None:
 def test_export_gives_whole_letters_and_overwrites_nothing(shop: Shop, terminal: Terminal, tmp_path: Path) -> None:
     ids = shop.fail_with("one", "zwei \u00e4")
     exported = terminal.run("dead-letters", "export").expect(0).lines
-    assert sorted(letter["id"] for letter in exported) == sorted(ids)
-    assert {json.loads(letter["body"])[0][0] for letter in exported} == {"one", "zwei \u00e4"}
+    assert sorted(letter["message"]["id"] for letter in exported) == sorted(ids)
+    bodies = [base64.b64decode(letter["message"]["body"]) for letter in exported]
+    assert {json.loads(body)[0][0] for body in bodies} == {"one", "zwei \u00e4"}
+    assert [letter["number"] for letter in exported] == [1, 2]
     assert all(letter["history"][0]["traceback"] for letter in exported)
     file = tmp_path / "letters.jsonl"
     assert "wrote 2 dead letters" in terminal.run("dead-letters", "export", "--file", file).expect(0).err

@@ -7,7 +7,6 @@ import base64
 import msgspec
 
 from postroad.core.delivery import Attempt
-from postroad.core.message import Message, Unique
 from postroad.core.writes import Document
 from postroad.ports.driver import DeadLetterRecord, Located, QueueDepth
 from postroad.tasks.documents import DECODE_STATE, TASK_HEADER
@@ -83,7 +82,6 @@ class DeadLetterView(msgspec.Struct, frozen=True):
     """A dead letter, whole. The body is text when it is UTF-8, else base64: the original bytes.
 
     ``deaths``: 2 and more when it was redriven and died again. ``edited``: its body or headers are no longer as sent.
-    ``number`` is this engine's own; everything else is taken in again by an import.
     """
 
     number: int
@@ -107,12 +105,6 @@ class DeadLetterView(msgspec.Struct, frozen=True):
     history: tuple[Attempt, ...]
     deaths: int = 1
     edited: bool = False
-    due_at: float | None = None
-    expires_at: float | None = None
-    track: bool = False
-    dedupe: bool = False
-    unique: Unique | None = None
-    order_skip: bool = False
 
 
 class DeadLetterGroup(msgspec.Struct, frozen=True):
@@ -221,46 +213,6 @@ def of_letter(record: DeadLetterRecord) -> DeadLetterView:
         record.history,
         record.deaths,
         record.edited,
-        message.due_at,
-        message.expires_at,
-        message.track,
-        message.dedupe,
-        message.unique,
-        message.order_skip,
-    )
-
-
-def record_of(letter: DeadLetterView) -> DeadLetterRecord:
-    """What `of_letter` was made of, to the byte. Raises ValueError for base64 that is none."""
-    message = Message(
-        letter.id,
-        bytes_of(letter.body, letter.body_base64),
-        letter.content_type,
-        letter.headers,
-        letter.key,
-        letter.priority,
-        letter.due_at,
-        letter.expires_at,
-        letter.queued_at,
-        letter.track,
-        letter.dedupe,
-        letter.unique,
-        letter.order_skip,
-    )
-    return DeadLetterRecord(
-        letter.number,
-        letter.source,
-        message,
-        letter.reason,
-        letter.error_type,
-        letter.fingerprint,
-        letter.died_at,
-        letter.attempt,
-        letter.crashes,
-        letter.worker,
-        letter.history,
-        letter.deaths,
-        letter.edited,
     )
 
 

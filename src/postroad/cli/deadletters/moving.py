@@ -1,27 +1,28 @@
-"""Dead letters written to a file of JSON lines, and taken in from one."""
+"""Dead letters written to a file of JSON lines, and taken in from one: the file that `app.dead_letters().export` writes too."""
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from postroad.cli import exits
 from postroad.cli.deadletters.choosing import chosen
-from postroad.cli.output import as_json, note, several
+from postroad.cli.output import as_json, escaped, note, several
 from postroad.errors import InvalidOption, NotFound
 
 if TYPE_CHECKING:
     from postroad.observe.inspect import Inspection
-    from postroad.ports.driver import DeadLetterRecord
 
 PAGE = 500
 
 
 async def export(inspection: Inspection, options: argparse.Namespace) -> int:
-    """Newest first; every letter once."""
     path = options.path or options.file
     if path is None:
         await write(inspection, options, sys.stdout.write)
@@ -41,22 +42,40 @@ def open_new(path: str) -> TextIO:
 
 
 async def write(inspection: Inspection, options: argparse.Namespace, out: Callable[[str], object]) -> int:
-    before, count = None, 0
-    while letters := await inspection.dead_letters(chosen(options), PAGE, before):
-        for letter in letters:
-            out(as_json(letter, indent=0) + "\n")
-        before, count = letters[-1].number, count + len(letters)
+    """Oldest first, so that an import keeps their order: the pages are found newest first, and written from the last."""
+    from postroad.engine.letterfile import written
+
+    which, count = chosen(options), 0
+    for before in reversed(await pages(inspection, options)):
+        letters = await inspection.engine.dead_letters(which, PAGE, before)
+        for letter in reversed(letters):
+            out(escaped(written(letter).decode()))
+        count += len(letters)
     return count
 
 
+async def pages(inspection: Inspection, options: argparse.Namespace) -> list[int]:
+    """The number that each page's letters are below, the newest page first."""
+    starts: list[int] = []
+    before: int | None = None
+    while letters := await inspection.engine.dead_letters(chosen(options), PAGE, before):
+        starts.append(letters[0].number + 1)
+        before = letters[-1].number
+    return starts
+
+
 async def take_in(inspection: Inspection, options: argparse.Namespace) -> int:
-    """All that the file has, oldest first; those that are there already are left out."""
-    records = sorted(read(options.path), key=lambda record: record.died_at)
-    await refuse_unknown(inspection, {record.source for record in records})
-    taken = 0
-    for at in range(0, len(records), PAGE):
-        taken += await inspection.engine.import_dead(records[at : at + PAGE])
-    there = len(records) - taken
+    """Those that are there already are left out. Raises before anything is taken in, if anything is wrong with the file."""
+    from postroad.engine.letterfile import read_letters
+
+    with given(options.path) as file:
+        sources = {letter.source for letters in read_letters(file, PAGE) for letter in letters}
+        await refuse_unknown(inspection, sources)
+        taken, total = 0, 0
+        for letters in read_letters(file, PAGE):
+            taken += await inspection.engine.import_dead(letters)
+            total += len(letters)
+    there = total - taken
     if options.output == "text":
         print(f"{several(taken, 'dead letter')} taken in" + (f", {there:,} were there already" if there else ""))
     else:
@@ -64,36 +83,22 @@ async def take_in(inspection: Inspection, options: argparse.Namespace) -> int:
     return exits.OK
 
 
-def read(path: str) -> list[DeadLetterRecord]:
-    """Raises InvalidOption naming the first line that is no dead letter; then nothing is taken in."""
-    import msgspec
-
-    from postroad.observe.views import DeadLetterView, record_of
-
-    decoder = msgspec.json.Decoder(DeadLetterView)
-    records: list[DeadLetterRecord] = []
-    for number, line in enumerate(lines_of(path), 1):
-        try:
-            if line.strip():
-                records.append(record_of(decoder.decode(line)))
-        except ValueError as error:
-            raise InvalidOption(f"{path}, line {number} is no dead letter as 'export' writes them: {error}") from error
-    return records
-
-
-def lines_of(path: str) -> Iterator[bytes]:
-    if path == "-":
-        yield from sys.stdin.buffer
+@contextmanager
+def given(path: str) -> Iterator[Path]:
+    """The file; standard input is put into one, for it is read again. Raises NotFound."""
+    if path != "-":
+        if not Path(path).is_file():
+            raise NotFound(f"{path} is no file: name one that 'postroad dead-letters export' wrote.")
+        yield Path(path)
         return
-    try:
-        with Path(path).open("rb") as file:
-            yield from file
-    except OSError as error:
-        raise NotFound(f"{path} cannot be read: {error.strerror or error}.") from error
+    with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.flush()
+        yield Path(file.name)
 
 
 async def refuse_unknown(inspection: Inspection, sources: set[str]) -> None:
-    """Before anything is taken in: a letter must have a queue to come from."""
+    """A letter must have a queue to come from."""
     missing = sorted(sources - {queue.queue for queue in await inspection.queues()})
     if missing:
         raise NotFound(

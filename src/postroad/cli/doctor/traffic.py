@@ -7,6 +7,7 @@ from collections import Counter
 from postroad.cli.doctor.finding import NOTE, OK, WRONG, Finding
 from postroad.cli.output import age, several
 from postroad.observe.inspect import Inspection
+from postroad.observe.traffic import GroupView
 from postroad.observe.views import WorkerView
 from postroad.ports.driver import QueueDepth
 
@@ -23,6 +24,9 @@ async def look(inspection: Inspection) -> list[Finding]:
         *of_workers(workers),
         *(finding for queue in queues if (finding := of_queue(queue, workers)) is not None),
         *await unknown_names(inspection),
+        *(finding for queue in queues if (finding := full(queue)) is not None),
+        *(finding for group in await inspection.groups() if (finding := unconsumed(group)) is not None),
+        *await to_nobody(inspection),
         await dead(inspection, queues),
     ]
 
@@ -57,13 +61,43 @@ def of_queue(queue: QueueDepth, workers: list[WorkerView]) -> Finding | None:
     """None when nothing waits in it for long."""
     waits = queue.oldest_age_s or 0.0
     said = f"{queue.queue}: {several(queue.ready, 'message')} ready, the oldest for {age(waits)}"
-    if waits >= UNTAKEN_S and not queue.in_flight:
+    if waits >= UNTAKEN_S and not queue.in_flight and queue.carries != "events":
         some = any(worker.state == "alive" for worker in workers)
         why = "the workers that run do not take from it" if some else "no worker runs"
         return Finding(WRONG, "queues", said, why, f"start one that does: postroad worker module:app -Q {queue.queue}")
     if waits >= BEHIND_S:
         return Finding(NOTE, "queues", said, "the workers cannot keep up", "add processes (-p) or threads (-t)")
     return None
+
+
+def full(queue: QueueDepth) -> Finding | None:
+    """One that takes no more: its producers are refused, wait, or push the oldest out."""
+    waiting = queue.ready + queue.delayed
+    if queue.max_length is None or waiting < queue.max_length:
+        return None
+    said = f"{queue.queue}: {waiting:,} wait, and its max_length is {queue.max_length:,}"
+    why = "its consumers are slower than its producers" if queue.consumers else "nobody takes from it"
+    return Finding(WRONG, "queues", said, why, "add consumers; then see whether max_length is what you want")
+
+
+def unconsumed(group: GroupView) -> Finding | None:
+    """Events that wait for a group's subscribers: of code that is gone, or not yet there."""
+    if group.consumers or not group.ready:
+        return None
+    said = f"group {group.group!r}: {several(group.ready, 'event')} waiting, the oldest for {age(group.oldest_age_s)}"
+    do = f"start a worker of the app that subscribes; a group that is gone: postroad queues delete {group.queue}"
+    return Finding(WRONG, "events", said, "no process consumes it, and its events are kept for it", do)
+
+
+async def to_nobody(inspection: Inspection) -> list[Finding]:
+    """What exchanges could give to nobody in the last day."""
+    found = await inspection.unrouted(SEEN_MAX)
+    if not found:
+        return []
+    ((exchange, key), most) = Counter((one.exchange, one.routing_key) for one in found).most_common(1)[0]
+    said = f"{several(len(found), 'message')} went to nobody in the last day, most of them ({most:,}) {key!r} by {exchange!r}"
+    do = "postroad events unrouted; subscribe to them, bind a queue, or publish with mandatory=True to be told"
+    return [Finding(NOTE, "events", said, "no group or queue is bound to them", do)]
 
 
 async def unknown_names(inspection: Inspection) -> list[Finding]:
