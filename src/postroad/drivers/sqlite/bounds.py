@@ -6,11 +6,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from postroad.core.delivery import Attempt
-from postroad.core.fingerprint import fingerprint
 from postroad.core.message import Message, Refused, Send
 from postroad.core.topology import Queue
-from postroad.drivers.sqlite.removal import remove_waiting
+from postroad.drivers.sqlite import deadletters
 from postroad.drivers.sqlite.session import Session
 
 WAITING = """
@@ -21,12 +19,6 @@ OLDEST = """
 SELECT json_group_array(seq) FROM (
   SELECT seq FROM ready WHERE queue = ?1 UNION ALL SELECT seq FROM follower WHERE queue = ?1
   UNION ALL SELECT seq FROM due WHERE queue = ?1 UNION ALL SELECT seq FROM suspect WHERE queue = ?1 ORDER BY seq LIMIT ?2)
-"""
-BURY = """
-INSERT INTO dead(id, queue, rank, key, flags, attempt, crashes, head, body, history,
-                 reason, error_type, fingerprint, died_at, worker)
-SELECT m.id, m.queue, m.rank, m.key, m.flags, m.attempt, m.crashes, m.head, m.body, m.history, ?2, ?3, ?4, ?5, ''
-FROM json_each(?1) e JOIN message m ON m.seq = e.value ORDER BY m.seq
 """
 
 
@@ -119,7 +111,4 @@ def drop_oldest(session: Session, numbers: Iterable[int]) -> None:
 def overflow(session: Session, number: int, queue: Queue, excess: int) -> None:
     """The oldest waiting ones become dead letters."""
     reason = f"overflow: queue {queue.name!r} keeps its newest {queue.max_length} messages"
-    print_of = fingerprint(queue.name, Attempt("error", "Overflow", reason), reason)
-    seqs = session.value(OLDEST, (number, excess))
-    session.connection.execute(BURY, (seqs, reason, "Overflow", print_of, session.clock()))
-    remove_waiting(session, seqs)
+    deadletters.bury_seqs(session, session.value(OLDEST, (number, excess)), reason, "Overflow")
