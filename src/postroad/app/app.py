@@ -15,7 +15,7 @@ from postroad.app.connection import EngineConnection
 from postroad.app.declaring import DeclaresTasks
 from postroad.app.declaring_events import PublishesEvents
 from postroad.app.declaring_queues import DeclaresQueues, LooksAtDeadLetters
-from postroad.app.eager import EagerEngine, eager_route
+from postroad.app.eager import EagerBus, EagerConnection
 from postroad.app.handlers import Handlers
 from postroad.app.lifespan import Lifespan, opened
 from postroad.app.middleware import Middleware
@@ -286,15 +286,20 @@ class App(DeclaresTasks, DeclaresQueues, LooksAtDeadLetters, PublishesEvents, Wr
     @property
     def has_engine(self) -> bool:
         """Whether what is sent now goes to an engine; not in eager mode."""
-        return not isinstance(self.plain_route.outbound, EagerEngine)
+        return not isinstance(self.plain_route.outbound, EagerBus)
 
     # Tests, looks, closing
 
     @contextmanager
-    def eager(self) -> Iterator[None]:
-        """Meanwhile what is sent runs at once, in the caller; its errors stay its own, results come through ``get``."""
-        with self.routed(eager_route(self.handlers.resolve)):
-            yield
+    def eager(self) -> Iterator[EagerBus]:
+        """Meanwhile what is sent runs at once, in the caller: tasks, and events in every group that named them.
+
+        What a handler sends runs after it. One that fails is isolated: ``with app.eager() as bus:``, ``bus.errors``.
+        """
+        connection = EagerConnection(lambda: self.topology(worker=True))
+        bus = EagerBus(self.handlers.resolve, connection)
+        with self.routed(bus.route, connection):
+            yield bus
 
     def testing(self) -> AbstractContextManager[Any]:
         """``with app.testing() as t``: an engine in memory; t.sent, t.drain()."""

@@ -37,7 +37,7 @@ class EventGroup:
 
     def join(self, member: AnySubscriber) -> None:
         """One handler more; the same function again takes its own place. Raises ConfigurationError for two that take the same events."""
-        self.check_alike(member)
+        self.check_member(member)
         others = [one for one in self.members if not one.same_function(member)]
         for one in others:
             common = member.wanted.common(one.wanted)
@@ -49,7 +49,7 @@ class EventGroup:
         self.members = [*others, member]
         self.by_type = {}
 
-    def check_alike(self, member: AnySubscriber) -> None:
+    def check_member(self, member: AnySubscriber) -> None:
         if member.topic != self.topic:
             raise ConfigurationError(
                 f"Group {self.name!r} takes from topic {self.topic!r}, and {member.handler.name} asks for events of topic "
