@@ -347,3 +347,33 @@ async def a_handler_may_send_to_its_own_full_queue_what_it_makes_room_for(engine
         assert not await desk.settle(settlement(delivery, sends=[send(message(b"9"), BOUNDED)]))
         assert await waiting(desk) == 2
         assert bodies(await desk.take(2)) == [1, 9]
+
+
+@check("reject", "atomic", "release")
+async def what_comes_back_in_the_same_turn_pushes_no_send_out(engine: Engine) -> None:
+    """A send is refused with its settlement, or it is there: whatever else the turn brings back to the queue."""
+    async with sit(engine, BOUNDED, declares=[bounded("reject", 2)]) as desk:
+        await desk.send(*numbered(2))
+        returning = await desk.take(2)
+        await desk.send(message(b"2"))
+        sending = await desk.take_one()
+        settlements = [settlement(each, Release()) for each in returning]
+        failures = await desk.settle(*settlements, settlement(sending, sends=[send(message(b"9"), BOUNDED)]))
+        assert {failure.settlement.delivery.receipt for failure in failures} <= {sending.receipt}
+        there = bodies(await desk.take(2 if failures else 3))
+        assert sorted(there) == ([0, 1] if failures else [0, 1, 9])
+        if failures:
+            await desk.end(sending, outcome=Release())
+            assert bodies(await desk.take(1)) == [2]
+
+
+@check("reject", "atomic")
+async def a_send_under_the_key_of_its_own_handler_is_refused_or_there(engine: Engine) -> None:
+    """The key is free when the handler's message has left, so the send is no repeat: it needs room as any other."""
+    async with sit(engine, declares=[bounded("reject", 1)]) as desk:
+        await desk.send(message(b"0", unique=Unique("k")))
+        delivery = await desk.take_one()
+        sends = [send(message(b"1"), BOUNDED), send(message(b"2", unique=Unique("k")), BOUNDED)]
+        failures = await desk.settle(settlement(delivery, sends=sends))
+        waits = await waiting(desk)
+        assert waits == (0 if failures else 2)

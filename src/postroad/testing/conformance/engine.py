@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from postroad.core.topology import Binding, Change, Exchange, Queue, Thing, Topology
+from postroad.core.topology import Binding, Change, Exchange, Queue, Thing, Topology, merged
 from postroad.drivers.registry import open_driver
 from postroad.ports.driver import Driver, Seat
 
@@ -140,12 +140,13 @@ class Actor:
 
 
 def topology_of(things: Sequence[Thing]) -> Topology:
-    """These, sorted by what they are."""
-    return Topology(
-        tuple(thing for thing in things if isinstance(thing, Queue)),
-        tuple(thing for thing in things if isinstance(thing, Exchange)),
-        tuple(thing for thing in things if isinstance(thing, Binding)),
-    )
+    """These, each once."""
+    return merged(
+        Topology((thing,)) if isinstance(thing, Queue)
+        else Topology((), (thing,)) if isinstance(thing, Exchange)
+        else Topology((), (), (thing,))
+        for thing in things
+    )  # fmt: skip
 
 
 async def establish(driver: Driver, *things: Thing) -> Sequence[Change]:

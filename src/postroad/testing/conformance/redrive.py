@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import msgspec
 
-from postroad.core.delivery import Delivery
+from postroad.core.delivery import ATTEMPTS_KEPT, Delivery
 from postroad.core.message import Message
-from postroad.core.outcome import Reject
+from postroad.core.outcome import Reject, Release
 from postroad.core.topology import Queue
 from postroad.core.writes import Put
 from postroad.errors import NotFound
@@ -304,3 +304,24 @@ async def letters_of_an_unknown_source_are_not_taken_in_and_none_beside_them(eng
             raise AssertionError("letters of a queue that is not there were taken in")
         assert await letters(desk) == []
         assert await desk.operating.import_dead([]) == 0
+
+
+@check(*NEEDS, "release")
+async def a_second_death_is_seen_however_often_it_was_tried(engine: Engine) -> None:
+    """A letter keeps its last attempts; that it was redriven and edited is kept beside them."""
+    async with sit(engine) as desk:
+        letter = await dead(desk, message(b"1"))
+        await desk.operating.edit_dead(letter.number, b"2", None)
+        await again_and_again(desk, letter.number, ATTEMPTS_KEPT + 3)
+        (second,) = await letters(desk)
+        assert (second.deaths, second.edited) == (2, True)
+        assert len(second.history) <= ATTEMPTS_KEPT
+
+
+async def again_and_again(desk: Desk, number: int, runs: int) -> None:
+    """Redriven, it fails so many times before it dies."""
+    delivery = await again(desk, number)
+    for run in range(runs - 1):
+        await desk.end(delivery, outcome=Release(0, counted=True, attempt=failure(text=str(run))))
+        delivery = await desk.take_one()
+    await desk.end(delivery, outcome=Reject("again", failure()))
