@@ -1,8 +1,8 @@
-"""Taking messages by hand: a process that pulls has a seat, as a worker's child has, so that what it holds comes back at
+"""Taking messages by hand: a process that pulls has seats, as a worker's child has one, so that what it holds comes back at
 once when it dies, charged to the messages it held.
 
-One `Puller` a driver, with a `Tap` for each queue; all of it on the portal's loop. A tap turns only while somebody waits
-for a message, or settles one.
+One `Puller` a driver, with a `Tap` and a seat for each queue; all of it on the portal's loop. A tap turns only while
+somebody waits for a message, or settles one.
 """
 
 from __future__ import annotations
@@ -14,56 +14,18 @@ from collections.abc import Callable, Sequence
 
 from postroad.core.delivery import Delivery
 from postroad.core.outcome import Settlement, SettlementFailure
-from postroad.core.slots import SLOT, SLOT_BYTES
 from postroad.engine.handler import Job
+from postroad.engine.starts import Starts
 from postroad.engine.tap import Tap
 from postroad.errors import DeliveryLost, EngineError
-from postroad.ports.driver import Driver, Seat, Subscription, Supervisable
+from postroad.ports.driver import Driver, Subscription, Supervisable
 
-HELD_MAX = 256
+HELD_MAX = 64
+"""Of one queue, by the threads and coroutines of one process."""
+
 SWEEP_S = 1.0
 
 Admit = Callable[[Delivery], Job | Settlement]
-
-
-class Starts:
-    """The writing side of a seat's start slots: which messages are in users' hands."""
-
-    def __init__(self, seat: Seat | None) -> None:
-        self.free = list(range(HELD_MAX))[::-1]
-        self.taken: dict[tuple[int, int], int] = {}
-        self.beat = 0
-        path = seat.slots_path if seat is not None else ""
-        self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW) if path else -1
-
-    def enter(self, receipt: tuple[int, int]) -> None:
-        """Whoever dies from now on held this one."""
-        self.taken[receipt] = slot = self.free.pop()
-        self.write(slot, receipt)
-
-    def leave(self, receipt: tuple[int, int]) -> None:
-        """It is settled."""
-        slot = self.taken.pop(receipt, None)
-        if slot is not None:
-            self.write(slot, (0, 0))
-            self.free.append(slot)
-
-    def write(self, slot: int, receipt: tuple[int, int]) -> None:
-        self.beat += 1
-        if self.fd >= 0:
-            os.pwrite(self.fd, SLOT.pack(*receipt, self.beat), slot * SLOT_BYTES)
-
-    def close(self) -> None:
-        """Nobody is to blame for what is given back."""
-        for receipt in list(self.taken):
-            self.leave(receipt)
-        self.abandon()
-
-    def abandon(self) -> None:
-        """In a forked child, which holds nothing: the slots are its parent's."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
 
 
 class Puller:
@@ -73,8 +35,6 @@ class Puller:
         self.driver = driver
         self.worker = f"{os.uname().nodename}:{os.getpid()}"
         self.keeper = driver if isinstance(driver, Supervisable) else None
-        self.seat = self.keeper.reserve(HELD_MAX) if self.keeper is not None else None
-        self.starts = Starts(self.seat)
         self.taps: dict[str, Tap] = {}
         self.lock = asyncio.Lock()
         self.suspect_held = False
@@ -93,9 +53,18 @@ class Puller:
         async with self.lock:
             if queue not in self.taps:
                 await self.sweep()
-                consumer = await self.driver.consume(Subscription((queue,), self.worker, self.seat), self)
-                self.taps[queue] = Tap(self, consumer, admit)
+                self.taps[queue] = await self.opened(queue, admit)
             return self.taps[queue]
+
+    async def opened(self, queue: str, admit: Admit) -> Tap:
+        seat = self.keeper.reserve(HELD_MAX) if self.keeper is not None else None
+        try:
+            consumer = await self.driver.consume(Subscription((queue,), self.worker, seat), self)
+        except BaseException:
+            if self.keeper is not None and seat is not None:
+                await self.keeper.vacate(seat)
+            raise
+        return Tap(self, consumer, admit, seat, Starts(seat, HELD_MAX))
 
     async def settle(self, settlement: Settlement) -> SettlementFailure | None:
         """Durable when it returns, or why it was refused. Raises DeliveryLost when the app was closed meanwhile."""
@@ -114,23 +83,17 @@ class Puller:
             await self.keeper.sweep()
 
     @property
-    def room(self) -> int:
-        """How many more may be held: none beside a suspect."""
-        return 0 if self.suspect_held else len(self.starts.free)
-
-    @property
     def empty_handed(self) -> bool:
-        return not self.starts.taken
+        """Whether no message of any queue is in a user's hands."""
+        return not any(tap.starts.taken for tap in self.taps.values())
 
     def holds(self, delivery: Delivery) -> None:
         """It goes to a user."""
-        self.starts.enter(delivery.receipt)
         self.suspect_held = self.suspect_held or delivery.suspect
 
     def gave(self, delivery: Delivery) -> None:
         """It is settled: others may be taken again."""
-        self.starts.leave(delivery.receipt)
-        self.suspect_held = self.suspect_held and not self.empty_handed
+        self.suspect_held = self.suspect_held and not delivery.suspect
         for tap in self.taps.values():
             tap.stir()
 
@@ -141,20 +104,19 @@ class Puller:
         """Nothing to do."""
 
     async def close(self) -> None:
-        """Give back what is held, uncounted, and leave the seat. Once more does nothing."""
+        """Give back what is held, uncounted, and leave the seats. Once more does nothing."""
         if self.closed:
             return
         self.closed = True
         for tap in self.taps.values():
             await tap.close()
-        self.starts.close()
-        with contextlib.suppress(EngineError):
-            for tap in self.taps.values():
+            with contextlib.suppress(EngineError):
                 await tap.consumer.close()
-            if self.keeper is not None and self.seat is not None:
-                await self.keeper.vacate(self.seat)
+                if self.keeper is not None and tap.seat is not None:
+                    await self.keeper.vacate(tap.seat)
 
     def after_fork(self) -> None:
         """Everything here is the parent's."""
         self.closed = True
-        self.starts.abandon()
+        for tap in self.taps.values():
+            tap.starts.abandon()

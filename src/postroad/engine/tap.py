@@ -16,8 +16,9 @@ from typing import Protocol
 from postroad.core.delivery import Delivery
 from postroad.core.outcome import Release, Settlement, SettlementFailure
 from postroad.engine.handler import Job
+from postroad.engine.starts import Starts
 from postroad.errors import Closed
-from postroad.ports.driver import Consumer
+from postroad.ports.driver import Consumer, Seat
 
 LOOK_S = 1.0
 """Longest wait for a turn, after which the dead are looked for again."""
@@ -31,7 +32,7 @@ class Hands(Protocol):
     """What the process holds, of all its queues (engine.puller.Puller)."""
 
     @property
-    def room(self) -> int: ...
+    def suspect_held(self) -> bool: ...
     @property
     def empty_handed(self) -> bool: ...
     async def sweep(self) -> None: ...
@@ -50,10 +51,19 @@ class Taker:
 class Tap:
     """On the portal's loop. ``admit``: a job, or how a delivery ends that nobody should get (expired, convicted)."""
 
-    def __init__(self, hands: Hands, consumer: Consumer, admit: Callable[[Delivery], Job | Settlement]) -> None:
+    def __init__(
+        self,
+        hands: Hands,
+        consumer: Consumer,
+        admit: Callable[[Delivery], Job | Settlement],
+        seat: Seat | None,
+        starts: Starts,
+    ) -> None:
         self.hands = hands
         self.consumer = consumer
         self.admit = admit
+        self.seat = seat
+        self.starts = starts
         self.loop = asyncio.get_running_loop()
         self.takers: deque[Taker] = deque()
         self.settling: deque[tuple[Settlement, Answer | None]] = deque()
@@ -81,7 +91,7 @@ class Tap:
             taker.job.cancel()
             self.stir()
         elif not taker.job.cancelled() and taker.job.exception() is None and (job := taker.job.result()) is not None:
-            self.hands.gave(job.delivery)
+            self.gave(job.delivery)
             self.send_back(job.delivery)
             self.go()
 
@@ -91,8 +101,17 @@ class Tap:
         self.settling.append((settlement, answer))
         self.go()
         failure = await asyncio.shield(answer)
-        self.hands.gave(settlement.delivery)
+        self.gave(settlement.delivery)
         return failure
+
+    def gave(self, delivery: Delivery) -> None:
+        self.starts.leave(delivery.receipt)
+        self.hands.gave(delivery)
+
+    @property
+    def room(self) -> int:
+        """How many more may be held: none beside a suspect."""
+        return 0 if self.hands.suspect_held else len(self.starts.free)
 
     def send_back(self, delivery: Delivery) -> None:
         """Uncounted, to the place it had."""
@@ -124,7 +143,7 @@ class Tap:
         """One round trip, or a rest when there is nothing to do in one."""
         asked = list(self.takers)
         alone = self.suspects_waiting and bool(asked) and self.hands.empty_handed and not settled
-        limit = 1 if alone else min(len(asked), self.hands.room)
+        limit = 1 if alone else min(len(asked), self.room)
         if not settled and not limit:
             await self.rest(self.patience_s())
         else:
@@ -161,6 +180,7 @@ class Tap:
             self.send_back(delivery)
             return
         admitted.started_at = time.time()
+        self.starts.enter(delivery.receipt)
         self.hands.holds(delivery)
         taker.job.set_result(admitted)
 
@@ -205,3 +225,4 @@ class Tap:
         settled = list(self.settling)
         self.settling.clear()
         self.fail(settled, Closed("This app was closed while a message was waited for, or settled."))
+        self.starts.close()

@@ -92,11 +92,12 @@ class MessageHandler(MessageHandlerBase):
         self.routes = checked_routes(options.on_error or {})
         self.max_deliveries = options.max_deliveries
         self.ack_early = options.ack == "early"
+        self.order_skip = options.order == "skip"
         self.gate: Gate | None = None
         self.inbox = None if options.inbox is None else field(options.inbox, "inbox", self.body)
         self.parameter = sole_parameter(function, self.example)
         self.taken()
-        self.special = self.batch is not None or self.ack_early or self.inbox is not None
+        self.special = self.batch is not None or self.ack_early or self.order_skip or self.inbox is not None
 
     @property
     def example(self) -> str:
@@ -142,7 +143,6 @@ class QueueConsumer:
     def __init__(self, queue: MessageQueue[Any], function: Callable[..., Any], options: ConsumerOptions) -> None:
         self.of = queue
         self.prefetch = options.prefetch
-        self.order_skip = options.order == "skip"
         self.handler = MessageHandler(function, options, queue.declared.schema)
         self.handlers: Sequence[Handler] = (self.handler,)
         if options.sequence is not None:

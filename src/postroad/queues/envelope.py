@@ -29,7 +29,6 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     key: Callable[[Any], str | None] | None = None
     headers: dict[str, str] = {}
     id: str | None = None
-    order_skip: bool = False
 
     def message(self, body: Any, content: bytes, content_type: str) -> Message:
         """Around this body."""
@@ -46,8 +45,6 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
             now,
             False,
             self.id is not None,
-            None,
-            self.order_skip,
         )
 
 
@@ -58,7 +55,6 @@ def envelope(
     headers: Mapping[str, str] | None,
     id: str | None,
     expires: Duration | None,
-    order_skip: bool,
     field: Callable[[Any], str | None] | None = None,
 ) -> Envelope:
     """From what a user says. ``field``: the key of a queue's messages when nothing is said of this one's."""
@@ -69,7 +65,6 @@ def envelope(
         field if key is None else keyed(key),
         user_headers(headers) if headers else NO_HEADERS,
         checked_id(id),
-        order_skip,
     )
 
 

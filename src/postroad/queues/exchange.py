@@ -155,7 +155,7 @@ class MessageExchange:
         To nobody is no error, unless ``mandatory``: then Unroutable. The other options are those of ``Queue.put``.
         Raises QueueFull (one of the queues is), Unroutable, Unserialisable, TooLarge, InvalidOption.
         """
-        said = envelope(priority_of(priority), delay, key, headers, id, expires, False)
+        said = envelope(priority_of(priority), delay, key, headers, id, expires)
         send, outbound = self.outgoing(body, text(routing_key), mandatory, said), self.owned().route.outbound
         durability, timeout_s = None if persistent else "relaxed", optional_seconds(timeout, "timeout")
         return outbound.send([send], "exchange.publish", "exchange.apublish(...)", send_now, timeout_s, durability)[0].id
@@ -182,7 +182,7 @@ class MessageExchange:
         To nobody is no error, unless ``mandatory``: then Unroutable. The other options are those of ``Queue.put``.
         Raises QueueFull (one of the queues is), Unroutable, Unserialisable, TooLarge, InvalidOption.
         """
-        said = envelope(priority_of(priority), delay, key, headers, id, expires, False)
+        said = envelope(priority_of(priority), delay, key, headers, id, expires)
         send, outbound = self.outgoing(body, text(routing_key), mandatory, said), self.owned().route.outbound
         durability, timeout_s = None if persistent else "relaxed", optional_seconds(timeout, "timeout")
         return (await outbound.asend([send], send_now, timeout_s, durability))[0].id
@@ -206,7 +206,7 @@ class MessageExchange:
 
         The options are those of ``publish`` and hold for each.
         """
-        said = envelope(priority_of(priority), delay, key, headers, None, expires, False)
+        said = envelope(priority_of(priority), delay, key, headers, None, expires)
         durability, timeout_s = None if persistent else "relaxed", optional_seconds(timeout, "timeout")
         outbound, ids = self.owned().route.outbound, list[str]()
         for sends in self.batches(bodies, text(routing_key), mandatory, said):
@@ -233,7 +233,7 @@ class MessageExchange:
 
         The options are those of ``publish`` and hold for each.
         """
-        said = envelope(priority_of(priority), delay, key, headers, None, expires, False)
+        said = envelope(priority_of(priority), delay, key, headers, None, expires)
         durability, timeout_s = None if persistent else "relaxed", optional_seconds(timeout, "timeout")
         outbound, ids = self.owned().route.outbound, list[str]()
         for sends in self.batches(bodies, text(routing_key), mandatory, said):

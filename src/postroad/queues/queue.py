@@ -56,7 +56,6 @@ class MessageQueue(Generic[T]):
         self.wanted = False
         self.bound: list[Binding] = []
         self.consumed_by: QueueConsumer | None = None
-        self.order_skip = False
         self.after_fork()
         on_fork(self)
         named = "its process" if not declared.queue.name else repr(declared.queue.name)
@@ -236,7 +235,7 @@ class MessageQueue(Generic[T]):
         id: str | None,
         expires: Duration | None,
     ) -> Envelope:
-        return envelope(self.priority(priority), delay, key, headers, id, expires, self.order_skip, self.key_of)
+        return envelope(self.priority(priority), delay, key, headers, id, expires, self.key_of)
 
     def priority(self, given: int | None) -> int:
         """The middle one when nothing is said. Raises InvalidOption where the queue has none, or none so high."""
@@ -316,7 +315,6 @@ class MessageQueue(Generic[T]):
                 "take messages from it at random. Handle both in one function, or give each a queue and bind both to an exchange."
             )
         self.consumed_by = consumer
-        self.order_skip = consumer.order_skip
         self.used()
         if self.declare is not None:
             self.declare(consumer)

@@ -275,7 +275,7 @@ class SqliteDriver(Operated):
 
     def free_seat(self, subscription: Subscription) -> Seat | None:
         """The seat it is given, unless another consumer sits there: what one gives back would be the other's too."""
-        given = self.seat or subscription.seat
+        given = subscription.seat or self.seat
         return given if given is not None and given.name not in self.taken_seats else None
 
     async def leave(self, holder: int, queues: Sequence[str]) -> None:
