@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from postroad.app.guarding import guard
 from postroad.app.parts import P as Declared
 from postroad.app.parts import Parts
 from postroad.core.durations import Duration, optional_seconds
@@ -73,6 +74,10 @@ class DeclaresEvents:
         max_deliveries: int = 5,
         executor: str | None = None,
         ack: str = "late",
+        inbox: str | Callable[[Any], Any] | bool | None = None,
+        sequence: str | Callable[[Any], Any] | None = None,
+        gap_timeout: Duration = "30s",
+        on_gap: str = "dead-letter",
     ) -> SubscribeDecorator:
         """Handle events: ``@app.subscribe(OrderCreated)``, ``@app.subscribe("order.*", group="audit")``. The function stays one.
 
@@ -83,7 +88,10 @@ class DeclaresEvents:
         those of its key while it is retried) or "skip". ``retry``, ``on_error``, ``max_deliveries``, ``executor``: as of tasks.
         ``batch``: the function takes a list, of up to so many, gathered for up to ``batch_wait``. ``prefetch``: most events
         that a process holds of this group. ``ack``: "late", or "early": an event leaves before it is handled, at most once.
-        ``start``: "new". Raises ConfigurationError, InvalidOption, InvalidPattern, NotSupported.
+        ``inbox``: a second event with the same mark is not handled by this group: True for the event's id, or a field of it,
+        or a function. ``sequence``: a field with a number that grows by one in each key: events are handled in its order, once;
+        a gap waits ``gap_timeout``, then ``on_gap``: "dead-letter" or "skip". ``start``: "new".
+        Raises ConfigurationError, InvalidOption, InvalidPattern, NotSupported.
         """
         options = SubscribeOptions(
             order=order,
@@ -101,6 +109,7 @@ class DeclaresEvents:
 
         def declare(function: Callable[P, R]) -> Subscriber[P, R]:
             subscriber: Subscriber[P, R] = Subscriber(plain_function(function), events, group, options)
+            guard(subscriber, inbox, sequence, gap_timeout, on_gap)
             self.take_in(subscriber)
             return subscriber
 

@@ -47,6 +47,7 @@ class EventGroup:
                     f"{member.handler.name}; a group handles each event once. Give one of them a group of its own, or other types."
                 )
         self.members = [*others, member]
+        member.joined = self
         self.by_type = {}
 
     def check_member(self, member: AnySubscriber) -> None:

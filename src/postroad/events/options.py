@@ -46,7 +46,9 @@ class SubscribeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def check_together(self) -> None:
         if self.batch is not None and self.executor == "process":
-            raise NotSupported('batch= with executor="process": not built yet. Take events one by one there, or lists in a thread.')
+            raise NotSupported(
+                'batch= with executor="process": not built yet. Take events one by one there, or lists in a thread.'
+            )
         if self.start == "earliest":
             raise NotSupported(
                 'start="earliest": this engine keeps events only for groups that are there when they are published. Declare the '

@@ -76,6 +76,13 @@ def not_an_event(one: Any, words: str) -> ConfigurationError:
     )
 
 
+class HasQueue(Protocol):
+    """A group, as its members see it."""
+
+    @property
+    def queue(self) -> str: ...
+
+
 class Subscriber(Generic[P, R]):
     """Made by ``@app.subscribe``. Calling it calls the function. ``group``: each gets a copy of every event it names."""
 
@@ -90,6 +97,7 @@ class Subscriber(Generic[P, R]):
         self.group = group_name(function, group)
         self.options = options
         self.owner: Owner | None = None
+        self.joined: HasQueue | None = None
         reading = reading_of(
             function, list(self.wanted.classes.values()), bool(self.wanted.patterns), options.batch is not None
         )
@@ -101,8 +109,8 @@ class Subscriber(Generic[P, R]):
 
     @property
     def queue(self) -> str:
-        """Where its group's events wait. A broadcast has one in each process."""
-        return f"{self.topic}.{self.group}"
+        """Where its group's events wait. A broadcast has one in each process: this one's."""
+        return self.joined.queue if self.joined is not None else f"{self.topic}.{self.group}"
 
     @property
     def topic(self) -> str:
