@@ -71,6 +71,7 @@ INSERT INTO counter VALUES('topology', 0), ('unrouted', 0);
 INSERT INTO counter SELECT 'queues', coalesce(max(id), 0) FROM queue;
 INSERT INTO counter SELECT 'published:' || id, 0 FROM queue;
 CREATE INDEX due_queue ON due(queue, seq);
+CREATE INDEX dead_queue ON dead(queue, number);
 ALTER TABLE holder ADD COLUMN queues TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE queue ADD COLUMN owner INTEGER;
 ALTER TABLE queue ADD COLUMN created_at REAL NOT NULL DEFAULT 0;
