@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.terminal import Terminal
 
 from postroad import App, Result, Task
 from postroad.errors import TaskFailed
+from postroad.ports.driver import Driver
 
 ADDING = """
 import logging
@@ -64,6 +66,47 @@ def fail(text: str) -> None:
 
 def resize(path: str) -> None:
     """Not run here: it waits."""
+
+
+class Market:
+    """Queues of messages with a consumer each, and a group of subscribers; beside them the task queue ``default``."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.add: Task[[int, int], int, int] = app.task(name="shop.add")(add)
+        self.orders = app.queue("orders")
+        self.ranked = app.queue("ranked", max_priority=9)
+        self.small = app.queue("small", max_length=2, overflow="reject")
+        self.brief = app.queue("brief", ttl="0.2s")
+        self.orders.consumer(take_order)
+        self.brief.consumer(take_order)
+        app.subscribe("order.*", group="audit")(audit)
+
+    def declare(self) -> None:
+        """On the engine, as `postroad topology apply` does."""
+
+        async def apply(driver: Driver) -> None:
+            await driver.apply(await driver.plan(self.app.topology()))
+
+        self.app.ask(apply)
+
+
+def take_order(body: dict[str, Any]) -> None:
+    """Fails when the order says so."""
+    if "fail" in body:
+        raise ValueError(str(body["fail"]))
+
+
+def audit(event: dict[str, Any]) -> None:
+    """Fails when the event says so."""
+    if "fail" in event:
+        raise ValueError(str(event["fail"]))
+
+
+@pytest.fixture
+def market(terminal: Terminal) -> Iterator[Market]:
+    with App(terminal.url) as app:
+        yield Market(app)
 
 
 @pytest.fixture
