@@ -13,7 +13,8 @@ ENTER = (
     "INSERT INTO follower SELECT queue, key, seq FROM message WHERE seq >= ?1 AND key IS NOT NULL AND due_at IS NULL"
 )
 ENTERED = (
-    "SELECT json_group_array(json_array(queue, key)) FROM (SELECT DISTINCT queue, key FROM follower WHERE seq >= ?1)"
+    "SELECT json_group_array(json_array(queue, key)) FROM "
+    "(SELECT DISTINCT queue, key FROM message WHERE seq >= ?1 AND key IS NOT NULL AND due_at IS NULL)"
 )
 HEADS = """
 INSERT INTO lane(queue, key, seq)

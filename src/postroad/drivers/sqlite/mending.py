@@ -123,7 +123,9 @@ def store(session: Session, number: int, message: Message, history: str) -> None
 
 
 def take_in(session: Session, records: Sequence[DeadLetterRecord]) -> int:
-    """Those that are not there, under new numbers, in this order. Raises NotFound for a source that is not declared."""
+    """Those that are not there, under new numbers, the first that died first, whatever the order they come in: so letters
+    of one key are redriven in theirs. Raises NotFound for a source that is not declared."""
+    records = sorted(records, key=lambda record: (record.died_at, record.number))
     new = not_there(session, {identity(session, record): record for record in records})
     if new:
         session.connection.execute(IMPORT, (as_json([import_row(session, record) for record in new]),))

@@ -8,6 +8,7 @@ import msgspec
 
 from postroad.core.writes import Write
 from postroad.drivers.sqlite import documents
+from postroad.drivers.sqlite.bounds import OLDEST
 from postroad.drivers.sqlite.removal import remove_waiting
 from postroad.drivers.sqlite.session import WORK, Session, as_json
 
@@ -24,11 +25,6 @@ SELECT json_group_array(m.id) FROM leased l JOIN message m ON m.seq = l.seq WHER
 """
 IDS_OF = "SELECT json_group_array(id) FROM message WHERE seq IN (SELECT value FROM json_each(?1))"
 MARK = "INSERT OR REPLACE INTO cancel SELECT value, ?2, ?3 FROM json_each(?1)"
-PURGED = """
-SELECT json_group_array(seq) FROM (SELECT seq FROM message m WHERE queue = ?1
-AND m.seq NOT IN (SELECT seq FROM leased) ORDER BY m.seq LIMIT ?2)
-"""
-
 NUMBERS = msgspec.json.Decoder(list[int])
 IDS = msgspec.json.Decoder(list[str])
 
@@ -60,7 +56,7 @@ def cancel(session: Session, ids: Sequence[str], found: str, reason: str, writes
 
 def purge(session: Session, queue: str, limit: int) -> int:
     """What waits in the queue goes, oldest first; what is held stays with its holder."""
-    seqs = session.value(PURGED, (session.queue_number(queue), limit))
+    seqs = session.value(OLDEST, (session.queue_number(queue), limit))
     if seqs != "[]":
         remove_waiting(session, seqs)
     return len(NUMBERS.decode(seqs))
