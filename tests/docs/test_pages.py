@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,18 +55,84 @@ def test_snippets_are_python(page: Path) -> None:
         compile(text, f"{page_id(page)}, snippet {number}", "exec")
 
 
+def saved(page: str, folder: Path) -> None:
+    for file, text in named_snippets(ROOT / page).items():
+        (folder / file).write_text(text, encoding="utf-8")
+
+
+def worker_in(folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([POSTROAD, "worker", "app:app"], cwd=folder, start_new_session=True)
+
+
+def sender_in(folder: Path) -> subprocess.Popen[str]:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "send.py"], cwd=folder, **pipes)
+
+
 @pytest.mark.parametrize("name", ["README.md", "docs/tutorial/first-task.md"])
 def test_the_first_task_runs_as_printed(name: str, tmp_path: Path) -> None:
-    files = named_snippets(ROOT / name)
-    for file, text in files.items():
-        (tmp_path / file).write_text(text, encoding="utf-8")
-    worker = subprocess.Popen([POSTROAD, "worker", "app:app"], cwd=tmp_path)
+    saved(name, tmp_path)
+    worker = worker_in(tmp_path)
     try:
-        sent = subprocess.run(
-            [sys.executable, "send.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-        )
+        sent = sender_in(tmp_path).communicate(timeout=60)
     finally:
         worker.terminate()
         code = worker.wait(timeout=30)
-    assert (sent.stdout, sent.stderr) == ("5\n", "")
+    assert sent == ("5\n", "")
     assert code == 0
+
+
+def test_the_kill_of_the_readme(tmp_path: Path) -> None:
+    """The worker is killed while the task runs; who sent it waits, and the next worker runs it again."""
+    saved("README.md", tmp_path)
+    first, sender = worker_in(tmp_path), sender_in(tmp_path)
+    try:
+        until_running(tmp_path)
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait(timeout=30)
+        second = worker_in(tmp_path)
+        try:
+            assert sender.communicate(timeout=60) == ("5\n", "")
+        finally:
+            second.terminate()
+            assert second.wait(timeout=30) == 0
+    finally:
+        sender.kill()
+        first.kill()
+
+
+def until_running(folder: Path) -> None:
+    """Until a worker has begun with the task."""
+    command = [
+        POSTROAD,
+        "tasks",
+        "list",
+        "--state",
+        "RUNNING",
+        "-o",
+        "json",
+        "--url",
+        f"sqlite:///{folder}/postroad.db",
+    ]
+    deadline = time.monotonic() + 30
+    while not json.loads(
+        subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout or "[]"
+    ):
+        assert time.monotonic() < deadline, "no worker has begun with the task"
+
+
+def test_the_first_screen_of_the_readme() -> None:
+    """An app, a worker, a call and a kill, in this order; the table after them."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    order = [
+        "# app.py",
+        "postroad worker app:app",
+        "# send.py",
+        "pkill -9",
+        "## You use, you write",
+        "\nmake demo\n",
+        "\nmake test\n",
+    ]
+    places = [readme.index(words) for words in order]
+    assert places == sorted(places)
+    assert readme[: places[4]].count("\n") < 70, "the first screen is one screen"

@@ -19,8 +19,8 @@ class Clock:
         return self.at
 
     def moved(self, send: Send) -> Send:
-        """What was made by the machine's clock, put on this one."""
-        by_s = self.at - time.time()
+        """What was made by the machine's clock, put on this one: sent now, and due as long from now as it was to be."""
+        by_s = self.at - (send.message.queued_at or time.time())
         return Send(send.to, shifted(send.message, by_s), send.mandatory)
 
 

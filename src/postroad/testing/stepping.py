@@ -9,6 +9,7 @@ from postroad.core.delivery import Delivery
 from postroad.core.outcome import ACCEPT, Settlement, SettlementFailure
 from postroad.engine.admission import Admission
 from postroad.engine.batching import BatchJob, run_batch, run_batch_async
+from postroad.engine.context import CURRENT
 from postroad.engine.handler import Handler, Job
 from postroad.engine.pipeline import Pipeline
 from postroad.engine.portal import PORTAL
@@ -158,7 +159,10 @@ class Stepper:
         self.runs += 1
         if batch.handler.executor == "coroutine":
             return PORTAL.run(run_batch_async(self.pipeline, batch))
-        return run_batch(self.pipeline, batch)
+        try:
+            return run_batch(self.pipeline, batch)
+        finally:
+            CURRENT.set(None)  # this thread is the test's: what it sends next is no handler's
 
     # ack="early"
 
