@@ -8,7 +8,7 @@ from benchmarks.measurement import Entrant, Figure, Measurement, Sample, Turn
 TASKS_MIN = 1_000
 
 
-def _drain(turn: Turn) -> Sample:
+def drain(turn: Turn) -> Sample:
     count = max(TASKS_MIN, int(turn.tasks * turn.entrant.tasks_share))
     filled = turn.stage.produce("fill", count=count)
     turn.stage.start()
@@ -49,6 +49,6 @@ DRAIN = Measurement(
         Entrant("huey, SQLite, results", "huey-results", "Postroad, results", note="at most once"),
         Entrant("celery, Redis, results", "celery-results", "Postroad, results", note="at most once"),
     ),
-    measure=_drain,
+    measure=drain,
     ratio_heading="Postroad is … times this",
 )
