@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING
 
 from postroad.cli import bodies, exits, flags
 from postroad.cli.engine import confirmed, look
-from postroad.cli.output import Column, as_json, item, items, several
+from postroad.cli.output import as_json, item, items, several
 from postroad.errors import NotFound
+from postroad.observe.plaintext import line
 
 if TYPE_CHECKING:
     from postroad.core.topology import Binding, Change, Topology
     from postroad.observe.inspect import Inspection
 
 FORMS = ("json", "python", "mermaid", "dot", "text")
-CHANGES: tuple[Column, ...] = (
-    Column("ACTION", lambda change: change["action"]),
-    Column("WHAT", lambda change: change["words"]),
-)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,8 +73,14 @@ def show(topology: Topology, options: argparse.Namespace) -> int:
 
 def tell(changes: list[Change], options: argparse.Namespace) -> None:
     """The plan in words."""
-    rows = [{"action": change.action, "words": change.words, "what": change.what} for change in changes]
-    items(rows, CHANGES, options.output, "Nothing to do: all that the app declares is there.")
+    if options.output != "text":
+        rows = [{"action": change.action, "words": change.words, "what": change.what} for change in changes]
+        items(rows, (), options.output, "")
+        return
+    for change in changes:
+        print(line(f"{change.action:<9} {change.words}"))
+    if not changes:
+        print("Nothing to do: all that the app declares is there.")
 
 
 async def unbind(inspection: Inspection, options: argparse.Namespace) -> int:
