@@ -26,7 +26,6 @@ UNBUILT_VERBS: dict[str, tuple[Any, ...]] = {
     "stream": ("clicks",),
     "consumer": (),
     "schedule": ("*/5 * * * *",),
-    "outbox": (object(),),
 }
 
 UNBUILT_APP_OPTIONS = ["tasks", "queues", "events", "streams", "store", "signing_key", "encryption"]

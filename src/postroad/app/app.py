@@ -38,6 +38,7 @@ from postroad.engine.publisher import Publisher, importing, send_now
 from postroad.errors import ConfigurationError, NotSupported
 from postroad.events.publishing import EventPublisher
 from postroad.ports.driver import Driver
+from postroad.reliability.origins import Given
 from postroad.tasks.options import TaskOptions
 from postroad.tasks.result import Result
 from postroad.tasks.route import Route
@@ -55,7 +56,8 @@ class App(DeclaresTasks, DeclaresQueues, LooksAtDeadLetters, PublishesEvents, Wr
     pyproject.toml. ``task_defaults``: options of every task that says nothing else. ``timezone``: of datetimes without
     one. ``durability``: "full", or "relaxed" (an accepted message may be lost with the machine's power). ``include``:
     modules with declarations, imported when a worker starts. ``lifespan``: a context manager per worker child, what it
-    yields is ``current.state``. ``body_bytes_max``: of a call, and of a result. Not built yet, and refused: tasks, queues,
+    yields is ``current.state``. ``body_bytes_max``: of a call, and of a result. ``outbox``: the database whose outbox the
+    workers relay: a URL, a function that answers a new connection, or a list of these. Not built yet, and refused: tasks, queues,
     events, streams, another store, signing_key, encryption.
     """
 
@@ -77,6 +79,7 @@ class App(DeclaresTasks, DeclaresQueues, LooksAtDeadLetters, PublishesEvents, Wr
         body_bytes_max: int = BODY_BYTES_MAX,
         signing_key: Any = None,
         encryption: Any = None,
+        outbox: Given | Sequence[Given] | None = None,
     ) -> None:
         refuse_unbuilt(tasks=tasks, queues=queues, events=events, streams=streams, signing_key=signing_key, encryption=encryption)
         refuse_unbuilt(store=None if store == url else store)
@@ -96,6 +99,8 @@ class App(DeclaresTasks, DeclaresQueues, LooksAtDeadLetters, PublishesEvents, Wr
         self.connection = EngineConnection(lambda: self.url, self.topology)
         self.plain_route = Route(Publisher(self.connection, durability), self.connection.memory)
         self.route = self.plain_route
+        if outbox is not None:
+            self.relay(outbox, name)
 
     # What was said
 

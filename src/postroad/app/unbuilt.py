@@ -31,10 +31,6 @@ class Unbuilt:
         """Run a task by the clock. Not built yet."""
         not_built("app.schedule")
 
-    def outbox(self, connection: Any) -> NoReturn:
-        """Send inside the caller's own transaction. Not built yet."""
-        not_built("app.outbox")
-
     @property
     def control(self) -> NoReturn:
         """Limits, pause and resume. Not built yet."""
