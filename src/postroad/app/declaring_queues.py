@@ -88,7 +88,7 @@ class DeclaresQueues:
         ``overflow`` what becomes of the next: "block" (put waits), "reject" (put raises QueueFull) or "drop_oldest" (the
         oldest becomes a dead letter). ``ttl``: what waits longer is a dead letter. ``declare=False``: it is declared
         elsewhere. ``exclusive``: one process at a time takes from it; with the name "", or ``durable=False``, it goes with
-        that process. ``key``: the name of a field of the body, or a function of it: messages of one key are handled one at a
+        that process (and after a minute in which nobody took from it). ``key``: the name of a field of the body, or a function of it: messages of one key are handled one at a
         time, in order. ``schema``: the type of the bodies.
         Raises TopologyConflict for one of this name that is declared otherwise, InvalidOption, InvalidName, NotSupported.
         """

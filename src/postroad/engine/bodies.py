@@ -7,6 +7,7 @@ from typing import Any
 
 from postroad.core import codec
 from postroad.core.message import JSON, Message
+from postroad.engine.annotations import decodable
 from postroad.errors import InvalidOption, TooLarge, Undecodable
 
 OCTETS = "application/octet-stream"
@@ -35,13 +36,12 @@ def writer(what: str, schema: Any) -> Callable[[Any, int], Body]:
 
 
 def decoder_of(schema: Any) -> Callable[[bytes | str], Any]:
-    try:
-        return codec.decoder(schema)
-    except TypeError as error:
+    if decodable(schema) is Any:
         raise InvalidOption(
-            f"schema={schema!r}: JSON cannot be checked against it ({error}). Give a msgspec.Struct, a dataclass, a pydantic "
-            "model, bytes, or a type of plain data, as dict[str, int]."
-        ) from None
+            f"schema={schema!r}: JSON cannot be checked against it. Give a msgspec.Struct, a dataclass, a pydantic model, bytes, "
+            "or a type of plain data, as dict[str, int]."
+        )
+    return codec.decoder(schema)
 
 
 def encoded(body: Any, what: str, size_max_bytes: int) -> Body:

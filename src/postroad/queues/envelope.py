@@ -82,7 +82,8 @@ def key_field(key: Key | None, queue: str) -> Callable[[Any], str | None] | None
     """``app.queue(key=...)``: a field of the body by its name, or a function of the body."""
     if key is None or callable(key):
         return None if key is None else keyed(key)
-    if not key:
+    name: object = key
+    if not isinstance(name, str) or not name:
         raise InvalidOption(f"key={key!r}: write the name of a field of the body, or a function of the body.")
     return lambda body: checked_key(field_of(body, key, queue))
 

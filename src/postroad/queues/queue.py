@@ -53,7 +53,6 @@ class MessageQueue(Generic[T]):
         self.gates = gates
         self.owner: Owner | None = None
         self.raw = False
-        self.wanted = False
         self.bound: list[Binding] = []
         self.consumed_by: QueueConsumer | None = None
         self.after_fork()
@@ -66,7 +65,6 @@ class MessageQueue(Generic[T]):
     def after_fork(self) -> None:
         """A name made for its process is not the child's."""
         self.own_name = f"temporary.{secrets.token_hex(8)}"
-        self.wanted = False
 
     # A part of an app
 
@@ -90,8 +88,8 @@ class MessageQueue(Generic[T]):
             self.declared.check_alike(present.declared)
 
     def topology(self) -> Topology:
-        """The queue; a temporary one only where this process takes from it or puts into it."""
-        return self.full_topology() if self.wanted or not self.temporary else Topology()
+        """The queue; a temporary one with a consumer exists only where its worker runs."""
+        return Topology() if self.temporary and self.consumed_by is not None else self.full_topology()
 
     def full_topology(self) -> Topology:
         """The queue, and what is bound to it alone."""
@@ -106,12 +104,14 @@ class MessageQueue(Generic[T]):
             raise unowned(f"Queue {self.name!r}")
         return self.owner
 
-    def used(self, here: bool = False) -> None:
-        """It carries raw messages from now on, whatever was open before; ``here``: this process needs it."""
-        if self.raw and (self.wanted or not here):
-            return
-        self.raw = True
-        self.wanted = self.wanted or here
+    def used(self) -> None:
+        """It carries raw messages from now on, whatever was open before."""
+        if not self.raw:
+            self.raw = True
+            self.changed()
+
+    def changed(self) -> None:
+        """The engine is to be told anew."""
         if self.owner is not None:
             self.owner.connection.changed()
 
@@ -253,8 +253,8 @@ class MessageQueue(Generic[T]):
 
     def outgoing(self, body: T, said: Envelope) -> Send:
         owner = self.owned()
-        if not self.wanted:
-            self.used(here=True)
+        if not self.raw:
+            self.used()
         content, content_type = self.write(body, owner.body_bytes_max)
         return Send(Address(self.name), said.message(body, content, content_type))
 
@@ -331,7 +331,9 @@ class MessageQueue(Generic[T]):
     def taken_by_hand(self) -> tuple[Owner, Pulling]:
         """What `receive` needs."""
         owner = self.owned()
-        self.used(here=True)
+        self.used()
+        if self.temporary:
+            self.changed()
         return owner, self.pulling
 
     @cached_property
