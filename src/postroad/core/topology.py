@@ -172,22 +172,12 @@ def once(kind: str, declared: Sequence[Named]) -> list[Named]:
     return list(found.values())
 
 
-def one_cargo(first: Queue, second: Queue) -> str:
-    """What both carry. Raises TopologyConflict for a mix."""
-    if first.carries and second.carries and first.carries != second.carries:
-        raise TopologyConflict(
-            f"Queue {first.name!r} would carry {first.carries} and {second.carries}: a queue carries one of them. Give one of them "
-            "another queue."
-        )
-    return first.carries or second.carries
-
-
 def together(kind: str, first: Named, second: Named) -> Named:
     """Two declarations of one name. One that only names its queue (a task's) takes the other's arguments."""
     if isinstance(first, Queue) and isinstance(second, Queue):
-        carries = one_cargo(first, second)
+        carries = first.carries or second.carries
         for plain, full in ((first, second), (second, first)):
-            if plain == Queue(plain.name, plain.carries):
+            if plain == Queue(plain.name, plain.carries) and {plain.carries, full.carries} <= {"", carries}:
                 return msgspec.structs.replace(full, carries=carries)
     different = differences(second, first)
     if different:
