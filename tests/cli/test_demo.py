@@ -50,6 +50,8 @@ def test_it_is_verified_after_a_kill(root: Path, terminal: Terminal) -> None:
     files = FOLDERS * FILES + 1
     totals = rows(report)
     assert totals["files"] == (files, files)
+    assert totals["to totals"] == totals["to largest"] == (files, files)
+    assert set(report["conducted"]["heard"]) == {"demo-totals", "demo-largest"}
     assert totals["undecodable"] == (len(UNDECODABLE), len(UNDECODABLE))
     assert totals["modules"] == (4, 4)
     assert totals["repeats"] == (FOLDERS * FILES * 4 - 4,) * 2
@@ -88,7 +90,7 @@ def test_a_total_that_does_not_agree_fails(root: Path, terminal: Terminal) -> No
         out, _err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "NOT VERIFIED: lines" in out and "DIFFERENT" in out
-    assert "verified: the tasks" not in out
+    assert "to totals" in out.splitlines()[-1] and "\nverified: " not in out
 
 
 def test_it_leaves_nothing_behind(root: Path, terminal: Terminal, tmp_path: Path) -> None:

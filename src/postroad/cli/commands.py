@@ -25,6 +25,7 @@ COMMANDS = {
     ),
     "events": Command("postroad.cli.events.command", "types, groups, what goes by, what went to nobody"),
     "topology": Command("postroad.cli.topology.command", "plan, apply and export queues, exchanges and bindings"),
+    "outbox": Command("postroad.cli.outbox", "the outbox in your own database: its tables, what waits, relaying it"),
     "workers": Command("postroad.cli.workers", "the processes that hold messages, and what they run"),
     "check": Command("postroad.cli.check", "is a queue within its limits: one line and an exit code"),
     "top": Command("postroad.cli.top.command", "queues, handlers and workers with their rates, live"),

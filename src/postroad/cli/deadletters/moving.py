@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,6 +89,9 @@ def given(path: str) -> Iterator[Path]:
             raise NotFound(f"{path} is no file: name one that 'postroad dead-letters export' wrote.")
         yield Path(path)
         return
+    import shutil
+    import tempfile
+
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
         file.flush()

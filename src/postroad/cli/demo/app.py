@@ -1,4 +1,7 @@
-"""The demo's app: three tasks that send each other. Workers import it as ``postroad.cli.demo.app:app``."""
+"""The demo's app: three tasks that send each other, and an event that two groups take.
+
+Workers import it as ``postroad.cli.demo.app:app``.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,15 @@ from pathlib import Path
 
 import msgspec
 
-from postroad import App, Retry
-from postroad.cli.demo import catalogue
+from postroad import App, Event, Retry
+from postroad.cli.demo import catalogue, heard
 from postroad.cli.demo.sources import contents, entries
 from postroad.core.ids import id_for_key
 
 QUEUE = "postroad-demo"
+TOTALS, LARGEST = heard.GROUPS
+GROUP_QUEUES = tuple(f"events.{group}" for group in heard.GROUPS)
+BATCH = 100
 FILES_MAX = 2_000
 """Files one `scan` sends; a larger folder is scanned in several tasks."""
 
@@ -58,6 +64,14 @@ class Noted(msgspec.Struct, frozen=True):
     standard: bool
 
 
+class FileIndexed(Event, type="file.indexed"):
+    """Published with the end of every `index_file` that goes well: neither is there without the other."""
+
+    catalogue: str
+    path: str
+    lines: int
+
+
 @app.task(queue=QUEUE)
 def scan(run: Run, folder: str, after: str = "") -> Scanned:
     """Send a task for every source file of a folder, and a scan for every subfolder."""
@@ -81,6 +95,7 @@ def index_file(run: Run, path: str) -> Indexed:
     for module in sorted(found.modules):
         # The same module, the same id: the inbox knows it again, and it is handled once.
         note_module.options(id=id_for_key(run.id, module)).delay(run.id, module)
+    app.publish(FileIndexed(catalogue=run.catalogue, path=path, lines=found.lines))
     return Indexed(run.id, found.lines, found.words, found.functions, found.classes, len(found.modules))
 
 
@@ -88,3 +103,17 @@ def index_file(run: Run, path: str) -> Indexed:
 def note_module(run: str, module: str) -> Noted:
     """Once for every module that is imported anywhere."""
     return Noted(run, module, module.partition(".")[0] in sys.stdlib_module_names)
+
+
+@app.subscribe(FileIndexed, group=TOTALS)
+def add_to_totals(event: FileIndexed) -> None:
+    """One file at a time."""
+    heard.note(event.catalogue, TOTALS, [(event.path, event.lines)])
+
+
+@app.subscribe(FileIndexed, group=LARGEST, batch=BATCH, batch_wait=0.05)
+def look_for_largest(events: list[FileIndexed]) -> None:
+    """Many files at a time."""
+    for catalogue_of in {event.catalogue for event in events}:
+        rows = [(event.path, event.lines) for event in events if event.catalogue == catalogue_of]
+        heard.note(catalogue_of, LARGEST, rows)

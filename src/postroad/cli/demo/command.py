@@ -94,7 +94,7 @@ def conduct(root: Path, file: Path, expected: int) -> Conducted:
     import os
     from urllib.parse import quote
 
-    from postroad.cli.demo import catalogue
+    from postroad.cli.demo import catalogue, heard
     from postroad.cli.demo.app import Run, app
     from postroad.cli.demo.conductor import Conductor
     from postroad.cli.workertree import WorkerTree
@@ -104,6 +104,7 @@ def conduct(root: Path, file: Path, expected: int) -> Conducted:
     run = Run(new_id(), str(root), f"{file}-catalogue")
     Path(run.catalogue).unlink(missing_ok=True)
     catalogue.create(Path(run.catalogue))
+    heard.create(run.catalogue)
     os.environ["POSTROAD_URL"] = url
     with app:
         tree = WorkerTree("postroad.cli.demo.app:app", url, Path(f"{file}-worker.log"))

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from postroad.cli.demo import catalogue
-from postroad.cli.demo.app import QUEUE, Run, app, scan
+from postroad.cli.demo.app import GROUP_QUEUES, QUEUE, Run, app, scan
 from postroad.cli.demo.bar import Bar
+from postroad.cli.demo.heard import GROUPS, Heard, heard
 from postroad.cli.demo.totals import Kept, kept
 from postroad.cli.workertree import WorkerTree
 from postroad.errors import ResultTimeout
@@ -32,17 +33,18 @@ class Kill(msgspec.Struct, frozen=True):
 
 
 class Conducted(msgspec.Struct, frozen=True):
-    """What the run led to. ``fresh``: the engine was empty, so that its counters are this run's alone."""
+    """What the run led to. ``heard``: by group. ``fresh``: the engine was empty, so that its counters are this run's alone."""
 
     kept: Kept
     catalogue: tuple[int, int, int, int, int]
+    heard: dict[str, Heard]
     kill: Kill
     seconds: float
     fresh: bool
 
 
 class Sight(msgspec.Struct, frozen=True):
-    """One look at the run. ``busy``: messages of the demo's queue that have not ended."""
+    """One look at the run. ``busy``: messages of the demo's queues, its groups' included, that have not ended."""
 
     files_done: int
     busy: int
@@ -79,7 +81,9 @@ class Conductor:
             self.tree.kill()
         repeats = app.ask(counters)["duplicates"] - before["duplicates"]
         found = app.ask(lambda driver: kept(Inspection(driver), self.run.id, repeats))
-        return Conducted(found, catalogue.sums(Path(self.run.catalogue)), kill, seconds, not before["published"])
+        sums = catalogue.sums(Path(self.run.catalogue))
+        groups = {group: heard(self.run.catalogue, group) for group in GROUPS}
+        return Conducted(found, sums, groups, kill, seconds, not before["published"])
 
     def until_files(self, files: float, letters_before: int) -> None:
         """Until so many files are done, or nothing is left to do."""
@@ -117,7 +121,7 @@ class Conductor:
             self.last, self.moved_at = state, time.monotonic()
         elif time.monotonic() - self.moved_at > STUCK_S:
             raise ResultTimeout(f"Nothing has moved for {STUCK_S:g} s. The worker's log ends:\n{self.tree.tail()}")
-        self.bar.show(sight.files_done, f"{sight.files_done:,}/{self.expected:,} files, {sight.busy:,} tasks to do")
+        self.bar.show(sight.files_done, f"{sight.files_done:,}/{self.expected:,} files, {sight.busy:,} messages to go")
         return sight
 
 
@@ -130,11 +134,11 @@ async def dead_letters(driver: Driver) -> int:
 
 
 async def seen(inspection: Inspection, file: Path, letters_before: int) -> Sight:
-    queue = await inspection.queue(QUEUE)
-    dead = queue.dead - letters_before
+    queues = {queue.queue: queue for queue in await inspection.queues() if queue.queue in (QUEUE, *GROUP_QUEUES)}
+    dead = queues[QUEUE].dead - letters_before
     return Sight(
         catalogue.count(file) + dead,
-        queue.ready + queue.delayed + queue.in_flight,
+        sum(queue.ready + queue.delayed + queue.in_flight for queue in queues.values()),
         (await inspection.engine.counters())["accepted"],
         tuple(await inspection.workers()),
     )

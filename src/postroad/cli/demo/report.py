@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from postroad.cli.demo.conductor import Conducted
+from postroad.cli.demo.heard import Heard
 from postroad.cli.demo.totals import Totals
 from postroad.cli.output import several
 
@@ -16,7 +17,7 @@ COUNTED = (*SUMMED, "modules", "repeats")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One total, counted three times. ``catalogue``: only what is in there."""
+    """One total, counted three times. ``catalogue``: only what is in there. ``to ...``: files a group of subscribers heard of."""
 
     name: str
     tasks: int
@@ -39,7 +40,7 @@ def made(root: Path, conducted: Conducted, recount: Totals, recount_seconds: flo
     rows = tuple(row(name, conducted, recount) for name in COUNTED)
     same_files = conducted.kept.totals.undecodable == recount.undecodable
     undecodable = Row("undecodable", len(conducted.kept.totals.undecodable), None, len(recount.undecodable), same_files)
-    rows = (*rows, undecodable)
+    rows = (*rows, undecodable, *(heard_row(group, found, recount) for group, found in conducted.heard.items()))
     return Report(str(root), rows, conducted, recount_seconds, all(one.agrees for one in rows))
 
 
@@ -52,6 +53,12 @@ def row(name: str, conducted: Conducted, recount: Totals) -> Row:
     return Row(name, by_tasks, in_catalogue, by_one, agrees)
 
 
+def heard_row(group: str, found: Heard, recount: Totals) -> Row:
+    """Every file that was indexed was told to the group, and no other; its lines prove that it was these."""
+    agrees = (found.files, found.lines) == (recount.files, recount.lines)
+    return Row(f"to {group.removeprefix('demo-')}", found.files, None, recount.files, agrees)
+
+
 def lines(report: Report) -> list[str]:
     """For people."""
     conducted = report.conducted
@@ -61,6 +68,7 @@ def lines(report: Report) -> list[str]:
     return [
         "",
         f"tasks         {sum(kept.done.values()):,} done: {done}",
+        f"events        {told(conducted.heard)}",
         f"killed        {kill.processes} processes at {kill.files_done:,} files, while {several(kill.running, 'task')} ran",
         f"restarts      1{back}",
         f"retries       {kept.retries:,} (the catalogue was locked by another task)",
@@ -73,6 +81,12 @@ def lines(report: Report) -> list[str]:
         f"{conducted.seconds:.1f} s by tasks in 2 children, with a kill; {report.recount_seconds:.1f} s in one process",
         verdict(report),
     ]
+
+
+def told(heard: dict[str, Heard]) -> str:
+    groups = " and ".join(f"{name.removeprefix('demo-')} ({found.files:,})" for name, found in heard.items())
+    longest = max(heard.values(), key=lambda found: found.largest_lines)
+    return f"file.indexed to the groups {groups}; the longest file: {longest.largest}, {longest.largest_lines:,} lines"
 
 
 def reasons(report: Report) -> list[str]:
@@ -95,6 +109,8 @@ def table_row(row: Row) -> str:
 
 def verdict(report: Report) -> str:
     if report.verified:
-        return "verified: the tasks counted what one process counts; nothing was lost, nothing counted twice"
+        return (
+            "verified: tasks and subscribers counted what one process counts; nothing was lost, nothing counted twice"
+        )
     wrong = ", ".join(row.name for row in report.rows if not row.agrees)
     return f"NOT VERIFIED: {wrong} differ"
