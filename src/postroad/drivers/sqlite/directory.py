@@ -21,18 +21,28 @@ QUEUE = msgspec.json.Decoder(Queue)
 class Directory:
     """It does not change but once: the routing table is made when it is first needed. From any thread.
 
-    ``plain``: the numbers of the queues that take whatever comes; ``special``: those with a bound or a ttl.
+    ``plain``: of the queues that take whatever comes, the number, as a route of one; ``special``: those with a bound or a
+    ttl. ``routes``: numbers by names, for those routes that lead to plain queues only (others: none), as they are asked for.
     """
 
-    __slots__ = ("names", "numbers", "plain", "special", "table", "version")
+    __slots__ = ("names", "numbers", "plain", "routes", "special", "table", "version")
 
     def __init__(self, version: int, queues: dict[int, Queue]) -> None:
         self.version = version
         self.numbers = {queue.name: number for number, queue in queues.items()}
         self.names = {number: queue.name for number, queue in queues.items()}
         self.special = {number: queue for number, queue in queues.items() if has_limits(queue)}
-        self.plain = {queue.name: number for number, queue in queues.items() if number not in self.special}
+        self.plain = {queue.name: (number,) for number, queue in queues.items() if number not in self.special}
+        self.routes: dict[tuple[str, ...], tuple[int, ...]] = {}
         self.table: RoutingTable | None = None
+
+    def plain_route(self, names: tuple[str, ...]) -> tuple[int, ...]:
+        """The numbers of these queues, when all of them are plain."""
+        found = self.routes.get(names)
+        if found is None:
+            known = all(name in self.plain for name in names)
+            found = self.routes[names] = tuple(self.numbers[name] for name in names) if known else ()
+        return found
 
 
 NOTHING_KNOWN = Directory(-1, {})

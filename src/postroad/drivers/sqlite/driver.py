@@ -28,6 +28,7 @@ from postroad.drivers.sqlite import (
     program,
     recovery,
     seats,
+    single,
     temporary,
     tidy,
 )
@@ -136,6 +137,7 @@ class SqliteDriver(Operated):
 
     def writing_session(self, connection: apsw.Connection) -> Session:
         program.prepare(connection)
+        single.prepare(connection)
         return self.session(connection)
 
     def session(self, connection: object) -> Session:

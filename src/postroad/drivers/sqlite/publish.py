@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -47,7 +48,7 @@ def publish(session: Session, sends: Sequence[Send], writes: Sequence[Write] = (
     documents.apply(session, writes)
     plain = session.directory.plain
     if all(is_plain(send, plain) for send in sends):
-        insert(session, [(send.message, (plain[send.to.routing_key],)) for send in sends])
+        insert(session, [(send.message, plain[send.to.routing_key]) for send in sends])
         return [Receipt(send.message.id) for send in sends]
     admission = Admission(session, sends)
     answers = admission.decide_all(sends)
@@ -56,7 +57,7 @@ def publish(session: Session, sends: Sequence[Send], writes: Sequence[Write] = (
     return answers
 
 
-def is_plain(send: Send, plain: Mapping[str, int]) -> bool:
+def is_plain(send: Send, plain: Mapping[str, Numbers]) -> bool:
     """Nothing must be looked up before it is inserted. ``plain``: the queues that take whatever comes."""
     message = send.message
     return not (message.dedupe or message.unique or send.to.exchange) and send.to.routing_key in plain
@@ -94,17 +95,14 @@ def batch_of(parcels: Sequence[Parcel], special: Mapping[int, Queue]) -> Batch:
 
     ``special``: the queues with a bound or a ttl.
     """
-    fanned = any(len(queues) > 1 for _message, queues in parcels)
+    routes = Counter([queues for _message, queues in parcels])
+    fanned = any(len(queues) > 1 for queues in routes)
     messages = [message for message, _queues in parcels]
-    published: dict[int, int] = {}
-    for _message, queues in parcels:
-        for queue in queues:
-            published[queue] = published.get(queue, 0) + 1
-    rows = fanned_rows(parcels, special) if fanned else [single_row(parcel, special) for parcel in parcels]
-    alone = None if fanned or len(rows) != 1 else single_row(parcels[0], special)
+    published = rows_of(routes)
+    alone = None if fanned or len(parcels) > 1 else single_row(parcels[0], special)
     return Batch(
         sum(published.values()),
-        "" if alone else as_json(rows),
+        "" if alone is not None else rows_text(parcels, special, fanned),
         alone,
         fanned,
         any(message.due_at is not None for message in messages),
@@ -113,9 +111,28 @@ def batch_of(parcels: Sequence[Parcel], special: Mapping[int, Queue]) -> Batch:
     )
 
 
+def rows_text(parcels: Sequence[Parcel], special: Mapping[int, Queue], fanned: bool) -> str:
+    if fanned:
+        return as_json(fanned_rows(parcels, special))
+    if special:
+        return as_json([single_row(parcel, special) for parcel in parcels])
+    return as_json([message_row(message, queue) for message, (queue,) in parcels])
+
+
+def rows_of(routes: Mapping[Numbers, int]) -> dict[int, int]:
+    """How many messages each queue gets, when so many take each route."""
+    counts: dict[int, int] = {}
+    for queues, count in routes.items():
+        for queue in queues:
+            counts[queue] = counts.get(queue, 0) + count
+    return counts
+
+
 def single_row(parcel: Parcel, special: Mapping[int, Queue]) -> InsertRow:
     message, (queue,) = parcel
-    return message_row(bounds.limited(message, special.get(queue)) if special else message, queue)
+    if queue in special:
+        message = bounds.limited(message, special[queue])
+    return message_row(message, queue)
 
 
 def fanned_rows(parcels: Sequence[Parcel], special: Mapping[int, Queue]) -> list[list[object]]:
@@ -197,9 +214,13 @@ class Prepared(msgspec.Struct, frozen=True, gc=False):
 
 def prepared(sends: Sequence[Send], known: Directory) -> Prepared | None:
     """None when one of them needs a look at what is there."""
-    parcels = [(send.message, plain_numbers(send, known)) for send in sends]
-    if not all(queues for _message, queues in parcels):
+    routes = [plain_numbers(send, known) for send in sends]
+    if () in routes:
         return None
-    version = known.version if any(send.to.exchange for send in sends) else None
-    answers = [Receipt(message.id, routed=len(queues)) for message, queues in parcels]
-    return Prepared(batch_of(parcels, {}), answers, version)
+    messages = [send.message for send in sends]
+    batch = batch_of(list(zip(messages, routes, strict=True)), {})
+    if batch.count == len(messages):
+        answers = [Receipt(message.id) for message in messages]
+    else:
+        answers = [Receipt(message.id, None, len(route)) for message, route in zip(messages, routes, strict=True)]
+    return Prepared(batch, answers, known.version if any(send.to.exchange for send in sends) else None)

@@ -66,15 +66,14 @@ def plain_numbers(send: Send, known: Directory) -> Numbers:
 
     For whoever makes a batch ready beside the writer; true only of that version of the topology.
     """
-    message = send.message
+    message, to = send.message, send.to
     if message.dedupe or message.unique:
         return ()
-    names: Sequence[str] | None = (send.to.routing_key,)
-    if send.to.exchange:
-        table = known.table
-        names = None if table is None else table.route(send.to.exchange, send.to.routing_key, message.headers)
-    plain = known.plain
-    return tuple(plain[name] for name in names) if names and all(name in plain for name in names) else ()
+    if not to.exchange:
+        return known.plain.get(to.routing_key, ())
+    table = known.table
+    names = None if table is None else table.route(to.exchange, to.routing_key, message.headers)
+    return known.plain_route(names) if names else ()
 
 
 def keep_unrouted(session: Session, sends: Sequence[Send]) -> None:

@@ -18,10 +18,11 @@ import apsw
 
 from postroad.core.message import Receipt, Refused, Send
 from postroad.core.writes import Write
+from postroad.drivers.sqlite import single
 from postroad.drivers.sqlite.directory import NOTHING_KNOWN, Directory
 from postroad.drivers.sqlite.lock import FileLock, NoLock
 from postroad.drivers.sqlite.publish import insert_batch, prepared, publish
-from postroad.drivers.sqlite.session import NotAsExpected, Session
+from postroad.drivers.sqlite.session import WORK, NotAsExpected, Session
 from postroad.drivers.sqlite.trouble import translated
 from postroad.errors import Closed
 
@@ -77,6 +78,17 @@ class PublishOperation(Operation[Sequence[Receipt | Refused]]):
         self.writes = writes
         self.durable = durable
         self.answers: Sequence[Receipt | Refused] = ()
+
+    def program(self, session: Session) -> single.Program | None:
+        if len(self.sends) != 1 or self.writes or self.careful:
+            return None
+        found = single.program(self.sends[0], session.directory)
+        if found is None:
+            return None
+        program, receipt = found
+        self.answers = [receipt]
+        session.bells |= WORK
+        return program
 
     def apply(self, session: Session) -> None:
         ready = self.prepared
