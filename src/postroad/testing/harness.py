@@ -22,6 +22,7 @@ from postroad.testing.clock import Clock
 from postroad.testing.engine import TestEngine, TestOutbound, TestPublisher
 from postroad.testing.ledger import Ledger, Sent
 from postroad.testing.listener import Quiet
+from postroad.testing.loop import HandlerLoop
 from postroad.testing.stepping import NotingPipeline, Stepper
 
 __all__ = ["Sent", "Testing", "testing"]
@@ -49,6 +50,7 @@ class Testing:
         self.connection = connection
         self.ledger = ledger
         self.pipeline = NotingPipeline("testing")
+        self.loop = HandlerLoop()
         self.stepper: tuple[tuple[str, ...], Stepper] | None = None
 
     # Acting
@@ -57,10 +59,10 @@ class Testing:
         """Run what is ready, and what that sends, until nothing is; answers how many handlers ran. What they raise stays
         with their messages, and in ``errors``.
 
-        Plain functions run in this thread, coroutines on the portal's loop.
+        Plain functions run in this thread, coroutines on a loop of their own.
         """
         refuse_on_loop("t.drain", "asyncio.to_thread(t.drain)")
-        return self.ready_stepper().drain()
+        return self.ready_stepper().drain() if self.app.queues() else 0
 
     def advance(self, duration: Duration) -> int:
         """Drain, then let this much time pass, stopping whenever something becomes due to drain again, in order.
@@ -128,9 +130,8 @@ class Testing:
         if self.stepper is None or self.stepper[0] != queues:
             self.close()
             engine, consumer = PORTAL.run(self.consume(queues))
-            stepper = Stepper(
-                engine, consumer, self.app.resolve, self.app.handlers.known, self.pipeline, self.clock, self.ledger
-            )
+            resolve, known = self.app.resolve, self.app.handlers.known
+            stepper = Stepper(engine, consumer, resolve, known, self.pipeline, self.loop, self.clock, self.ledger)
             self.stepper = queues, stepper
         PORTAL.run(self.connection.ensure())
         return self.stepper[1]
@@ -171,4 +172,5 @@ def testing(app: App) -> Iterator[Testing]:
             yield harness
     finally:
         harness.close()
+        harness.loop.close()
         PORTAL.run(connection.close())

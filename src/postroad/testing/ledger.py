@@ -99,7 +99,8 @@ class Ledger:
         to = send.to
         if not to.exchange:
             return (to.routing_key,)
-        return RoutingTable(self.topology()).route(to.exchange, to.routing_key, send.message.headers) or ()
+        found = RoutingTable(self.topology()).route(to.exchange, to.routing_key, send.message.headers)
+        return tuple(sorted(found or ()))
 
     def to(self, queue: str) -> list[Sent]:
         """All that went to this queue."""

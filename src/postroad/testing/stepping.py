@@ -19,6 +19,7 @@ from postroad.ports.driver import Consumer, Turn
 from postroad.testing.clock import Clock
 from postroad.testing.engine import TestEngine
 from postroad.testing.ledger import Ledger
+from postroad.testing.loop import HandlerLoop
 
 LIMIT = 1_000
 RUNS_MAX = 100_000
@@ -41,7 +42,10 @@ class NotingPipeline(Pipeline):
 
 
 class Stepper:
-    """What a worker does, without threads, processes or waiting. ``runs``: handlers run so far."""
+    """What a worker does, without threads, processes or waiting. ``runs``: handlers run so far.
+
+    ``loop``: where coroutines run.
+    """
 
     def __init__(
         self,
@@ -50,12 +54,14 @@ class Stepper:
         resolve: Callable[[Delivery], Handler | None],
         known: Callable[[], Sequence[str]],
         pipeline: NotingPipeline,
+        loop: HandlerLoop,
         clock: Clock,
         ledger: Ledger,
     ) -> None:
         self.engine = engine
         self.consumer = consumer
         self.pipeline = pipeline
+        self.loop = loop
         self.clock = clock
         self.ledger = ledger
         self.admission = Admission(resolve, pipeline, known, 0.0, None)
@@ -130,7 +136,7 @@ class Stepper:
     def run(self, job: Job) -> Settlement:
         self.runs += 1
         if job.handler.executor == "coroutine":
-            return PORTAL.run(self.pipeline.run_async(job))
+            return self.loop.run(self.pipeline.run_async(job))
         return self.pipeline.run(job)
 
     def run_special(self, jobs: Sequence[Job]) -> Settled:
@@ -158,7 +164,7 @@ class Stepper:
     def run_batch(self, batch: BatchJob) -> list[tuple[Job, Settlement]]:
         self.runs += 1
         if batch.handler.executor == "coroutine":
-            return PORTAL.run(run_batch_async(self.pipeline, batch))
+            return self.loop.run(run_batch_async(self.pipeline, batch))
         try:
             return run_batch(self.pipeline, batch)
         finally:
