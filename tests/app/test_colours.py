@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from postroad import App, Group, Result, Router, Signature, Task
+from postroad import App, Exchange, Group, Queue, Received, Result, Router, Signature, Task
+from postroad.engine.deadletters import DeadLetters
 from postroad.tasks.signature import Chain
 
 VERBS = {
     "delay", "publish", "put", "append", "append_many", "send_many", "publish_many", "put_many", "get", "status", "revoke",
     "wait_all", "depth", "peek", "purge", "redrive", "seek", "lag", "close",
 }  # fmt: skip
-KINDS = [App, Router, Task, Signature, Chain, Group, Result]
+KINDS = [App, Router, Task, Signature, Chain, Group, Result, Queue, Exchange, Received, DeadLetters]
 
 
 def public(kind: type) -> dict[str, Any]:
@@ -43,5 +44,6 @@ def test_nothing_else_has_a_twin(kind: type) -> None:
 
 def test_the_verbs_that_exist_so_far() -> None:
     assert {verb for _kind, verb in PAIRS} == {
-        "delay", "publish", "publish_many", "send_many", "get", "status", "revoke", "wait_all", "close",
+        "delay", "publish", "publish_many", "send_many", "get", "status", "revoke", "wait_all", "close", "put", "put_many", "depth",
+        "peek", "purge", "redrive",
     }  # fmt: skip

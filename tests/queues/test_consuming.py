@@ -194,6 +194,10 @@ def test_what_is_no_handler(app: App) -> None:
         ({"executor": "coroutine"}, "written with def"),
         ({"max_deliveries": 0}, "max_deliveries=0"),
         ({"on_gap": "wait"}, "on_gap='wait'"),
+        ({"sequence": "n", "order": "skip"}, "leave one of them out"),
+        ({"sequence": "n", "ack": "early"}, "waited for"),
+        ({"sequence": 5}, "sequence=5"),
+        ({"inbox": 5}, "inbox=5"),
     ],
     ids=lambda part: str(part)[:30],
 )
@@ -376,6 +380,25 @@ def test_an_inbox_by_a_field_handles_foreign_repeats_once(app: App, seen: Seen) 
     assert sorted(seen.all) == [1, 3]
 
 
+def test_an_inbox_by_the_messages_id(app: App, seen: Seen) -> None:
+    q = app.queue("work")
+
+    @q.consumer(inbox=True)
+    def handle(body: int) -> None:
+        seen(body)
+
+    def foreign(body: bytes) -> None:
+        app.route.outbound.send([Send(Address("work"), Envelope("theirs", body))], "test", "test")
+
+    with app.worker(threads=1):
+        q.put(1)
+        foreign(b"2")
+        until(lambda: not q.depth() and not app.inspect.queues()[0].in_flight)
+        foreign(b"3")
+        until(lambda: records(app, "DUPLICATE"))
+    assert seen.all == [1, 2]
+
+
 def test_an_inbox_by_a_function(app: App, seen: Seen) -> None:
     q = app.queue("work")
 
@@ -422,6 +445,37 @@ def test_the_order_of_a_key(app: App, seen: Seen, order: str) -> None:
     q.put_many({"user": "ada", "n": n} for n in range(3))
     with app.worker(threads=4):
         assert seen.wait(3) == ([0, 1, 2] if order == "wait" else [1, 2, 0])
+
+
+def test_order_by_number(app: App, seen: Seen) -> None:
+    q = app.queue("work", key="user")
+
+    @q.consumer(sequence="seq")
+    def handle(body: dict[str, Any]) -> None:
+        seen((body["user"], body["seq"]))
+
+    q.put_many({"user": user, "seq": seq} for seq in (1, 4, 3, 2, 3) for user in ("ada", "bob"))
+    with app.worker(threads=4):
+        seen.wait(8)
+        until(lambda: len(records(app, "DUPLICATE")) == 2)
+        q.put({"user": "ada", "seq": "five"})
+        letter = until(lambda: q.dead_letters.peek())[0]
+    for user in ("ada", "bob"):
+        assert [seq for who, seq in seen.all if who == user] == [1, 2, 3, 4]
+    assert "no number of a sequence" in letter.reason
+
+
+def test_a_gap_in_the_numbers(app: App, seen: Seen) -> None:
+    waits, skips = app.queue("waits", key="user"), app.queue("skips", key="user")
+    waits.consumer(sequence="seq", gap_timeout=0.2)(lambda body: seen(("waits", body["seq"])))
+    skips.consumer(sequence="seq", gap_timeout=0.2, on_gap="skip")(lambda body: seen(("skips", body["seq"])))
+    for q in (waits, skips):
+        q.put_many({"user": "ada", "seq": seq} for seq in (1, 3, 4))
+    with app.worker(threads=2):
+        seen.wait(4)
+        until(lambda: waits.dead_letters.count() == 2)
+    assert [seq for name, seq in seen.all if name == "waits"] == [1]
+    assert [seq for name, seq in seen.all if name == "skips"] == [1, 3, 4]
 
 
 def test_a_routers_consumer_takes_for_the_app_that_includes_it(app: App, seen: Seen) -> None:

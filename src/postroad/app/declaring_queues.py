@@ -12,7 +12,7 @@ from postroad.core.topology import valid_name
 from postroad.engine.deadletters import DeadLetters
 from postroad.engine.handler import Gate
 from postroad.engine.route import Owner
-from postroad.errors import InvalidOption, NotSupported
+from postroad.errors import InvalidOption
 from postroad.ports.driver import DeadLetterFilter
 from postroad.queues.envelope import Key
 from postroad.queues.escalation import DeadLetterSource, ErrorKind, EscalationHandler, EscalationSource
@@ -21,6 +21,7 @@ from postroad.queues.exchange import exchange as make_exchange
 from postroad.queues.gates import Sequencing
 from postroad.queues.options import declared
 from postroad.queues.queue import MessageQueue
+from postroad.reliability.sequence import SequenceGate
 from postroad.tasks.task import Task
 
 T = TypeVar("T")
@@ -88,8 +89,8 @@ class DeclaresQueues:
         ``overflow`` what becomes of the next: "block" (put waits), "reject" (put raises QueueFull) or "drop_oldest" (the
         oldest becomes a dead letter). ``ttl``: what waits longer is a dead letter. ``declare=False``: it is declared
         elsewhere. ``exclusive``: one process at a time takes from it; with the name "", or ``durable=False``, it goes with
-        that process (and after a minute in which nobody took from it). ``key``: the name of a field of the body, or a function of it: messages of one key are handled one at a
-        time, in order. ``schema``: the type of the bodies.
+        that process (and after a minute in which nobody took from it). ``key``: the name of a field of the body, or a
+        function of it: messages of one key are handled one at a time, in order. ``schema``: the type of the bodies.
         Raises TopologyConflict for one of this name that is declared otherwise, InvalidOption, InvalidName, NotSupported.
         """
         said = declared(
@@ -208,5 +209,5 @@ class LooksAtDeadLetters:
 
 
 def sequence_gate(queue: str, how: Sequencing) -> Gate:
-    """From the floor that knows sequences."""
-    raise NotSupported("sequence=: not built yet")
+    """Lets messages pass in the order of their numbers."""
+    return SequenceGate(queue, lambda delivery: how.number(delivery.message), how.gap_timeout_s, how.on_gap)

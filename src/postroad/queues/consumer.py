@@ -49,7 +49,7 @@ class ConsumerOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_deliveries: int = 5
     executor: str | None = None
     order: str = "wait"
-    inbox: Field | None = None
+    inbox: Field | bool | None = None
     sequence: Field | None = None
     gap_timeout: Duration = "30s"
     on_gap: str = "dead-letter"
@@ -66,12 +66,14 @@ class ConsumerOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.prefetch is not None and self.prefetch < (self.batch or 0):
             raise InvalidOption(f"prefetch={self.prefetch}, batch={self.batch}: a batch could never be full. Leave prefetch out.")
         self.check_early()
+        if self.sequence is not None and self.order == "skip":
+            raise InvalidOption('sequence= keeps the order of each key, and order="skip" gives it up: leave one of them out.')
 
     def check_early(self) -> None:
-        if self.ack == "early" and (self.retry is not None or self.on_error):
+        if self.ack == "early" and (self.retry is not None or self.on_error or self.sequence is not None):
             raise InvalidOption(
-                'ack="early": the message has left before its handler runs, so nothing can be retried or routed. Leave retry= '
-                'and on_error= out, or use ack="late".'
+                'ack="early": the message has left before its handler runs, so nothing can be retried, routed or waited for. Leave '
+                'retry=, on_error= and sequence= out, or use ack="late".'
             )
 
     @property
@@ -94,7 +96,7 @@ class MessageHandler(MessageHandlerBase):
         self.ack_early = options.ack == "early"
         self.order_skip = options.order == "skip"
         self.gate: Gate | None = None
-        self.inbox = None if options.inbox is None else field(options.inbox, "inbox", self.body)
+        self.inbox = marker(options.inbox, self.body)
         self.parameter = sole_parameter(function, self.example)
         self.taken()
         self.special = self.batch is not None or self.ack_early or self.order_skip or self.inbox is not None
@@ -133,6 +135,13 @@ class MessageHandler(MessageHandlerBase):
         """Only what the gate lets pass."""
         self.gate = gate
         self.special = True
+
+
+def marker(inbox: Field | bool | None, read: Read) -> Read | None:
+    """What the inbox looks at: the message's id, or what is said of its body."""
+    if inbox is None or inbox is False:
+        return None
+    return (lambda message: message.id) if inbox is True else field(inbox, "inbox", read)
 
 
 class QueueConsumer:

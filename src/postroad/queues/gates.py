@@ -10,7 +10,7 @@ import msgspec
 from postroad.core import codec
 from postroad.core.message import Message
 from postroad.engine.handler import Gate
-from postroad.errors import MessageError, NotSupported, Undecodable
+from postroad.errors import InvalidOption, MessageError, NotSupported, Undecodable
 
 Field = str | Callable[[Any], Any]
 """The name of a field of the body, or a function of the body."""
@@ -42,6 +42,8 @@ def field(which: Field, option: str, read: Callable[[Message], Any]) -> Callable
 
     The function raises Undecodable, whatever a user's own raises: such a message will not get better.
     """
+    if not isinstance(which, str) and not callable(which):
+        raise InvalidOption(f"{option}={which!r}: write the name of a field of the body, or a function of the body.")
     if isinstance(which, str):
         return lambda message: named(which, option, codec.decode(DECODE_ANY, message.body, "The body"))
 

@@ -280,7 +280,7 @@ class MessageQueue(Generic[T]):
         max_deliveries: int = 5,
         executor: str | None = None,
         order: str = "wait",
-        inbox: Field | None = None,
+        inbox: Field | bool | None = None,
         sequence: Field | None = None,
         gap_timeout: Duration = "30s",
         on_gap: str = "dead-letter",
@@ -294,8 +294,8 @@ class MessageQueue(Generic[T]):
         ``prefetch``: most messages a process holds. ``ack``: "late", or "early": a message leaves before it is handled, at
         most once. ``batch``: the function takes a list, of up to so many, gathered for up to ``batch_wait``.
         ``retry``, ``on_error``, ``max_deliveries``, ``executor``: as of tasks. ``order``: "wait" (a failing message holds up
-        its key while it retries) or "skip". ``inbox``: a field of the body, or a function of it: another message with the
-        same one is not handled again. ``sequence``: a field with a number that grows by one in each key: messages are
+        its key while it retries) or "skip". ``inbox``: a field of the body, a function of it, or True (the message's id): another
+        message with the same one is not handled again. ``sequence``: a field with a number that grows by one in each key: messages are
         handled in its order; a gap waits ``gap_timeout``, then ``on_gap``: "dead-letter" or "skip".
         Raises ConfigurationError for a second one, InvalidOption.
         """
