@@ -7,12 +7,20 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
+import msgspec
+
 from postroad import (
     App,
+    BatchError,
     DeadLetter,
+    DeadLetterRecord,
     Delivery,
     Drop,
+    Exchange,
+    Message,
     Middleware,
+    Queue,
+    Received,
     Result,
     Retry,
     RetryLater,
@@ -139,6 +147,85 @@ class Stamps(Middleware):
 
 
 app.use(Stamps())
+
+
+class Order(msgspec.Struct):
+    id: int
+
+
+orders = app.queue("orders", schema=Order, max_priority=9, max_length=10_000, overflow="reject", ttl="1h", key="id")
+raw = router.queue("raw", key=lambda body: body["user"])
+own = app.queue("", exclusive=True)
+assert_type(orders, Queue[Order])
+assert_type(raw, Queue[Any])
+assert_type(orders.put(Order(1), priority=3, delay=5.0, headers={"by": "me"}, persistent=False, timeout="5s"), str)
+assert_type(orders.put_many([Order(1), Order(2)], key=lambda order: order.id), list[str])
+assert_type(orders.depth(), int)
+assert_type(orders.peek(3)[0].body, Order)
+assert_type(orders.purge(limit=3), int)
+
+
+@orders.consumer(prefetch=1, retry=Retry(max=3), on_error={ValueError: Drop()}, inbox=lambda order: order.id)
+def handle(order: Order) -> str:
+    return str(order.id)
+
+
+@raw.consumer
+async def handle_raw(message: Message) -> None:
+    print(message.body)
+
+
+@own.consumer(batch=100, batch_wait="0.5s", ack="early")
+def handle_batch(bodies: list[dict[str, Any]]) -> None:
+    raise BatchError({0: ValueError("bad")})
+
+
+assert_type(handle(Order(1)), str)
+awaited: Coroutine[Any, Any, None] = handle_raw(Message("id", b""))
+
+logs = app.exchange("logs", "topic", alternate=app.exchange("lost", "fanout"))
+assert_type(logs, Exchange)
+logs.bind(orders, "order.*", "#.urgent")
+logs.bind(app.exchange("docs", "headers"), "doc.#")
+app.exchange("docs", "headers").bind(raw, headers={"format": "pdf"}, match="any")
+assert_type(logs.publish({"m": 1}, routing_key="kern.critical", mandatory=True), str)
+assert_type(logs.publish_many([1, 2], "kern.info"), list[str])
+
+
+@app.on_dead_letter(source=[orders, "raw"], error=ValueError)
+def escalate(letter: DeadLetterRecord) -> None:
+    print(letter.reason)
+
+
+@app.on_dead_letter
+async def escalate_all(letter: DeadLetterRecord) -> None:
+    print(letter.reason)
+
+
+assert_type(app.dead_letters(orders).peek(10), list[DeadLetterRecord])
+assert_type(orders.dead_letters.redrive(limit=100, rate="100/s", dry_run=True, error_type=ValueError).count, int)
+assert_type(resize.dead_letters.purge(dry_run=True, since="1h"), int)
+assert_type(app.dead_letters().show(3).message.body, bytes)
+orders.dead_letters.edit(3, body={"id": 1}, headers={})
+assert_type(orders.dead_letters.export("letters.jsonl"), int)
+
+
+def pull() -> None:
+    with orders.receive(timeout=5) as d:
+        assert_type(d, Received[Order])
+        assert_type(d.body, Order)
+        d.accept()
+    with raw.receive() as one:
+        one.release(delay="5s") if one.attempt < 3 else one.reject("why")
+
+
+async def pull_awaited() -> None:
+    async with orders.receive(timeout=5) as d:
+        assert_type(d.body, Order)
+    assert_type(await orders.aput(Order(1)), str)
+    assert_type(await orders.adepth(), int)
+    assert_type(await logs.apublish(1, "a"), str)
+    assert_type(await app.dead_letters().apeek(), list[DeadLetterRecord])
 
 
 async def main() -> None:
