@@ -118,9 +118,14 @@ class DeclaresEvents:
     def take_in(self, subscriber: AnySubscriber) -> None:
         """Declare it; the same function again, from a module that was imported once more, takes its own place."""
         present = self.parts.find(subscriber.kind, subscriber.name)
-        if isinstance(present, Subscriber) and present.same_function(subscriber):
-            self.parts.all.pop((subscriber.kind, subscriber.name))
-        self.declare(subscriber)
+        key = (subscriber.kind, subscriber.name)
+        if isinstance(present, Subscriber):
+            self.parts.all.pop(key)
+        try:
+            self.declare(subscriber)
+        except ConfigurationError:
+            self.parts.all.pop(key, None)
+            raise
 
 
 def plain_function(function: Any) -> Any:

@@ -60,7 +60,7 @@ class EagerConnection(EngineConnection):
     def __init__(self, topology: Callable[[], Topology]) -> None:
         super().__init__(str, topology)
         self.table: RoutingTable | None = None
-        self.queues: frozenset[str] = frozenset()
+        self.queues: dict[str, int] = {}
 
     def changed(self) -> None:
         """The table of routes is made again at the next send."""
@@ -81,7 +81,7 @@ class EagerConnection(EngineConnection):
         if self.table is None:
             topology = self.topology()
             self.table = RoutingTable(topology)
-            self.queues = frozenset(queue.name for queue in topology.queues)
+            self.queues = {queue.name: at for at, queue in enumerate(topology.queues)}
         return self.table
 
 
@@ -275,11 +275,12 @@ class EagerBus:
         return None
 
     def queues_of(self, send: Send) -> Sequence[str] | None:
-        """Where it goes; None when there is no such place."""
+        """Where it goes, in the order of declaration; None when there is no such place."""
         exchange, key = send.to.exchange, send.to.routing_key
         routes = self.connection.routes()
         if exchange:
-            return routes.route(exchange, key, send.message.headers)
+            found = routes.route(exchange, key, send.message.headers)
+            return found and sorted(found, key=lambda name: self.connection.queues.get(name, 0))
         known = key in self.connection.queues or self.resolve(Delivery(send.message, key, (0, 0))) is not None
         return (key,) if known else None
 

@@ -45,7 +45,7 @@ def sequenced(subscriber: AnySubscriber, which: Any, gap_timeout_s: float, on_ga
         facts = facts_of(kind)
         if facts is not None and facts.key is None:
             raise ConfigurationError(
-                f"sequence=: numbers order the events of one key, and {kind.__qualname__} has none: say it where it is declared, "
+                f"sequence=: numbers order the events of one key, and {kind.__name__} has none: say it where it is declared, "
                 "key=..."
             )
     if subscriber.options.broadcast:

@@ -11,7 +11,6 @@ from postroad.errors import ConfigurationError
 from postroad.events.facts import checked_facts, facts_of, make_known
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class EventMeta(msgspec.StructMeta):
     """Takes the class options ``type``, ``key`` and ``topic``; all others are msgspec's."""
 
@@ -39,6 +38,7 @@ class EventMeta(msgspec.StructMeta):
         return kind
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Event(msgspec.Struct, metaclass=EventMeta, frozen=True, kw_only=True):
     """A fact: ``class OrderCreated(Event, type="order.created", key="order_id"): order_id: str``. Frozen, by keyword.
 

@@ -40,7 +40,7 @@ def make_known(kind: type, facts: EventFacts) -> EventFacts:
     before = KNOWN.get(kind)
     if before is not None and before != facts:
         raise ConfigurationError(
-            f"{kind.__qualname__} is the event {described(before)} already, and here {described(facts)}: say it once."
+            f"{kind.__name__} is the event {described(before)} already, and here {described(facts)}: say it once."
         )
     KNOWN[kind] = facts
     return facts
@@ -70,18 +70,18 @@ def valid_type(name: Any) -> str:
 
 def checked_event_key(kind: type, key: Any) -> Key | None:
     """A text must name a field."""
+    fields = field_names(kind)
     if key is None or (callable(key) and not isinstance(key, str)):
         return key
-    fields = field_names(kind)
     if not isinstance(key, str):
         raise ConfigurationError(
-            f"{kind.__qualname__}: key={key!r}: write the name of a field, or a function of the event."
+            f"{kind.__name__}: key={key!r}: write the name of a field, or a function of the event."
         )
     if key not in fields:
         close = difflib.get_close_matches(key, fields, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ConfigurationError(
-            f"{kind.__qualname__}: key={key!r}: it has no such field{hint} Its fields: {', '.join(fields) or 'none'}. For a key "
+            f"{kind.__name__}: key={key!r}: it has no such field{hint} Its fields: {', '.join(fields) or 'none'}. For a key "
             "that is no field, write key=lambda event: ..."
         )
     return key
@@ -98,7 +98,7 @@ def field_names(kind: type) -> tuple[str, ...]:
     if hasattr(kind, "__attrs_attrs__"):
         return tuple(field.name for field in kind.__attrs_attrs__)
     raise ConfigurationError(
-        f"{kind.__qualname__} cannot be an event, for its fields are not known: inherit postroad.Event, or make it a dataclass, "
+        f"{kind.__name__} cannot be an event, for its fields are not known: inherit postroad.Event, or make it a dataclass, "
         "a msgspec.Struct or a pydantic model (@app.event stands above @dataclass)."
     )
 

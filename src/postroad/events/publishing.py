@@ -177,22 +177,22 @@ def refuse(event: Any) -> NoReturn:
         )
     if isinstance(event, type):
         raise ConfigurationError(
-            f"publish takes an event, and got the class {event.__qualname__}: app.publish({event.__qualname__}(...))."
+            f"publish takes an event, and got the class {event.__name__}: app.publish({event.__name__}(...))."
         )
     base = next((one for one in kind.__mro__[1:] if facts_of(one) is not None), None)
     if base is not None:
         raise ConfigurationError(
-            f"{kind.__qualname__} inherits the event {base.__qualname__} and is none itself: write "
+            f"{kind.__name__} inherits the event {base.__name__} and is none itself: write "
             '@app.event("its.type") above it.'
         )
     if kind.__module__ == "builtins":
-        names = sorted({one.__qualname__ for one in KNOWN})
+        names = sorted({one.__name__ for one in KNOWN})
         close = difflib.get_close_matches(str(event)[:80], names, n=1) if isinstance(event, str) else []
         hint = f" (did you mean {close[0]}(...)?)" if close else ""
         raise ConfigurationError(
-            f"publish takes an event, and got {kind.__qualname__}: {event!r:.80}{hint}. Write a class that inherits postroad.Event; for "
+            f"publish takes an event, and got {kind.__name__}: {event!r:.80}{hint}. Write a class that inherits postroad.Event; for "
             "a message without a type, app.queue(...).put(...)."
         )
     raise ConfigurationError(
-        f'{kind.__qualname__} is no event: let it inherit postroad.Event, or write @app.event("its.type") above the class.'
+        f'{kind.__name__} is no event: let it inherit postroad.Event, or write @app.event("its.type") above the class.'
     )

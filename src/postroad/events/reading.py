@@ -42,18 +42,19 @@ def reading_of(function: Callable[..., Any], classes: Sequence[type], patterns: 
     kinds = tuple(checked_kind(kind, words, write) for kind in found)
     for kind in classes:
         check_fits(kind, kinds, words, write)
-    return Reading(kinds or unsaid(classes, patterns), wrapped, words)
+    plain_kind = dict[str, Any] if parameter.annotation is inspect.Parameter.empty else Any
+    return Reading(kinds or unsaid(classes, patterns, plain_kind), wrapped, words)
 
 
 def example(function: Callable[..., Any], classes: Sequence[type], batch: bool) -> str:
     """What to write instead."""
-    taken = classes[0].__qualname__ if classes else "dict[str, Any]"
+    taken = classes[0].__name__ if classes else "dict[str, Any]"
     return f"`def {function.__name__}(event: {f'list[{taken}]' if batch else taken}) -> None`"
 
 
-def unsaid(classes: Sequence[type], patterns: bool) -> tuple[Any, ...]:
-    """Without an annotation: the event's class when there is one, else plain data."""
-    return (classes[0],) if len(classes) == 1 and not patterns else (dict[str, Any],)
+def unsaid(classes: Sequence[type], patterns: bool, plain_kind: Any) -> tuple[Any, ...]:
+    """Without an annotation, or with Any: the event's class when there is one, else plain data."""
+    return (classes[0],) if len(classes) == 1 and not patterns else (plain_kind,)
 
 
 def annotation(function: Callable[..., Any], parameter: inspect.Parameter, classes: Sequence[type], words: str) -> Any:
@@ -63,7 +64,7 @@ def annotation(function: Callable[..., Any], parameter: inspect.Parameter, class
         return Any
     if not isinstance(found, str):
         return found
-    names = {kind.__name__: kind for kind in classes} | names_of(function)
+    names = {base.__name__: base for kind in classes for base in kind.__mro__} | names_of(function)
     holder = types.SimpleNamespace(__annotations__={"it": found})
     try:
         return typing.get_type_hints(holder, names, include_extras=True)["it"]
@@ -141,8 +142,8 @@ def check_fits(event: type, kinds: Sequence[Any], words: str, write: str) -> Non
     facts = facts_of(event)
     assert facts is not None
     raise ConfigurationError(
-        f"{words} is subscribed to {event.__qualname__} and takes {' | '.join(map(name, kinds))}: write {write}, dict[str, Any], Any "
-        f"or CloudEvent[{event.__qualname__}]. To read it as another class, subscribe by its type: "
+        f"{words} is subscribed to {event.__name__} and takes {' | '.join(map(name, kinds))}: write {write}, dict[str, Any], Any "
+        f"or CloudEvent[{event.__name__}]. To read it as another class, subscribe by its type: "
         f"@app.subscribe({facts.type!r})."
     )
 
@@ -157,7 +158,7 @@ def is_dict(kind: Any) -> bool:
 
 
 def name(kind: Any) -> str:
-    return getattr(kind, "__qualname__", str(kind)) if isinstance(kind, type) else str(kind)
+    return getattr(kind, "__name__", str(kind)) if isinstance(kind, type) else str(kind)
 
 
 class Readers:

@@ -50,7 +50,7 @@ class Shape:
         self.headers = {TYPE: facts.type, SOURCE: source}
         self.key = key_getter(facts.key)
         self.probe = codec.decoder(kind)
-        self.what = f"The event {kind.__qualname__}"
+        self.what = f"The event {kind.__name__}"
         self.announced = False
 
     def send(self, event: Any) -> Send:

@@ -67,7 +67,7 @@ def not_an_event(one: Any, words: str) -> ConfigurationError:
         return ConfigurationError(f'{words}: Event is what events inherit; for all of them, subscribe to "#".')
     if isinstance(one, type):
         return ConfigurationError(
-            f'{words}: {one.__qualname__} is no event: let it inherit postroad.Event, or write @app.event("its.type") above the class.'
+            f'{words}: {one.__name__} is no event: let it inherit postroad.Event, or write @app.event("its.type") above the class.'
         )
     shown = one.__name__ if callable(one) and hasattr(one, "__name__") else repr(one)[:80]
     return ConfigurationError(
@@ -148,7 +148,7 @@ class Subscriber(Generic[P, R]):
     @property
     def name(self) -> str:
         """Its own, within its group."""
-        return f"{self.group}: {self.handler.name}"
+        return f"{self.group}: {self.handler.name}: {', '.join(self.wanted.all)}"
 
     def adopt(self, owner: Owner) -> None:
         """An app took it in: it joins its group there."""
