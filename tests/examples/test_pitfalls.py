@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from postroad import App, Retry, errors
+from postroad.reliability import tables
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "pitfalls.md"
 PROGRAM_TIMEOUT_S = 60
@@ -214,6 +216,26 @@ def test_any_thread_may_put(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert jobs.depth() == 200
+
+
+def test_the_outbox_goes_with_the_transaction(tmp_path: Path) -> None:
+    database, arrived = tmp_path / "shop.sqlite3", list[int]()
+    connection = sqlite3.connect(database)
+    connection.executescript(tables.script(tables.SQLITE))
+    with App(f"sqlite:///{tmp_path}/engine.db", outbox=f"sqlite:///{database}") as app:
+        orders = app.queue("orders")
+
+        @orders.consumer
+        def on_order(number: int) -> None:
+            arrived.append(number)
+
+        for number in (1, 2, 3):
+            app.outbox(connection).put(orders, number)
+            connection.rollback() if number == 2 else connection.commit()
+        assert not arrived and orders.depth() == 0
+        with app.worker(threads=1):
+            until_ended(app, 2)
+    assert sorted(arrived) == [1, 3]
 
 
 def test_a_failed_handler_has_sent_nothing(app: App) -> None:
