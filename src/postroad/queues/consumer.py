@@ -28,7 +28,7 @@ from postroad.engine.handler import Batch, Gate, Handler
 from postroad.engine.parameters import handler_name, item_type, readable, sole_parameter, written_type
 from postroad.engine.records import MessageHandlerBase
 from postroad.engine.route import Owner
-from postroad.errors import InvalidOption
+from postroad.errors import InvalidOption, NotSupported
 from postroad.queues.gates import ON_GAP, Field, Sequencing, field, mark_of, whole_number
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class ConsumerOptions(msgspec.Struct, frozen=True, kw_only=True):
                 checked_count(name, value)
         if self.prefetch is not None and self.prefetch < (self.batch or 0):
             raise InvalidOption(f"prefetch={self.prefetch}, batch={self.batch}: a batch could never be full. Leave prefetch out.")
+        if self.batch is not None and self.executor == "process":
+            raise NotSupported('batch= with executor="process": not built yet. Take messages one by one there, or lists in a thread.')
         self.check_early()
         if self.sequence is not None and self.order == "skip":
             raise InvalidOption('sequence= keeps the order of each key, and order="skip" gives it up: leave one of them out.')
