@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_type
 
@@ -12,10 +13,12 @@ import msgspec
 from postroad import (
     App,
     BatchError,
+    CloudEvent,
     DeadLetter,
     DeadLetterRecord,
     Delivery,
     Drop,
+    Event,
     Exchange,
     Message,
     Middleware,
@@ -257,3 +260,55 @@ def script() -> None:
         result.get(timeout=1)
     except errors.ResultTimeout:
         app.close()
+
+
+class OrderCreated(Event, type="order.created", key="order_id", topic="shop"):
+    order_id: str
+    lines: int = 0
+
+
+class OrderPaid(OrderCreated, type="order.paid", key=lambda event: event.order_id):
+    amount: float
+
+
+@app.event("click", key="user_id")
+@dataclass
+class Click:
+    user_id: str
+
+
+@app.subscribe(OrderCreated, group="inventory", order="wait", retry=Retry(max=3), on_error={ValueError: Drop()})
+def reserve(order: OrderCreated) -> int:
+    app.publish(OrderPaid(order_id=order.order_id, amount=1.0), id="mine", delay="5m", headers={"by": "me"})
+    print(current.event.id, current.event.type, current.event.time.isoformat())
+    return order.lines
+
+
+@router.subscribe("order.*", Click, group="audit", batch=100, batch_wait=0.5, prefetch=200)
+async def audit(events: list[CloudEvent[dict[str, Any]]]) -> None:
+    assert_type(events[0].data, dict[str, Any])
+    assert_type(events[0].time, datetime)
+
+
+@app.subscribe(OrderCreated, OrderPaid, broadcast=True, ack="early", inbox=lambda event: event.order_id)
+async def forget(event: OrderCreated | OrderPaid) -> None: ...
+
+
+assert_type(OrderPaid(order_id="1", amount=2.0).lines, int)
+assert_type(Click("u").user_id, str)
+assert_type(reserve(OrderCreated(order_id="1")), int)
+assert_type(reserve.group, str)
+assert_type(reserve.queue, str)
+assert_type(reserve.dead_letters.count(), int)
+nothing_awaited: Coroutine[Any, Any, None] = forget(OrderCreated(order_id="1"))
+assert_type(app.publish(Click("u"), source="web", subject="s", priority=9, mandatory=True, timeout=3), str)
+assert_type(app.publish_many([Click("u"), OrderCreated(order_id="1")]), list[str])
+
+
+async def publishing() -> None:
+    assert_type(await app.apublish(Click("u"), time=datetime.now(UTC)), str)
+    assert_type(await app.apublish_many(Click(user) for user in ("a", "b")), list[str])
+
+
+with app.eager() as bus:
+    assert_type(bus.errors[0].error, BaseException)
