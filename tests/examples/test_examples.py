@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -98,8 +99,24 @@ def test_dead_letters(example: Start) -> None:
         (shop.folder / "gateway-is-up").touch()
         shop.run("look.py", "redrive")
         shop.until(lambda: len(shop.lines("charged.txt")) == 2)
-    assert shop.lines("charged.txt") == ["1", "3"]
-    assert len(shop.run("look.py")) == 2
+        assert shop.lines("charged.txt") == ["1", "3"]
+        assert len(shop.run("look.py")) == 2
+        mend_by_command(shop)
+        shop.until(lambda: len(shop.lines("charged.txt")) == 3)
+    assert shop.lines("charged.txt") == ["1", "3", "2"]
+
+
+def mend_by_command(shop: Example) -> None:
+    """As the page does: the declined payment, with another card."""
+    url = ("--url", "sqlite:///dead-letters.db")
+    assert "the bank declined" in shop.postroad("dead-letters", "list", "--group", *url)
+    declined = json.loads(shop.postroad("dead-letters", "list", "--error", "app.Declined", "-o", "json", *url))
+    number = declined[0]["number"]
+    assert "the bank declined" in shop.postroad("dead-letters", "show", number, *url)
+    body = '{"order": 2, "card": "good"}'
+    shop.postroad("dead-letters", "edit", number, "--body", body, *url)
+    shop.postroad("dead-letters", "redrive", number, "--yes", *url)
+    shop.postroad("dead-letters", "redrive", "--error", "app.GatewayDown", "--dry-run", *url)
 
 
 def test_delayed_retry(example: Start) -> None:
@@ -137,6 +154,8 @@ def test_backpressure(example: Start) -> None:
     deepest = int(said[1].removeprefix("patient took 400 and never held more than "))
     assert 1 <= deepest <= 50
     assert sorted(map(int, flow.lines("patient.txt"))) == list(range(400))
+    check = ("check", "queue", "patient", "--max-age", "60s", "--url", "sqlite:///backpressure.db")
+    assert flow.postroad(*check)
 
 
 def test_event_bus(example: Start) -> None:
