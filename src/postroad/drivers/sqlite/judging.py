@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
-import msgspec
-
 from postroad.core.message import Refused, Send
 from postroad.core.outcome import ACCEPT, Release, Settlement, SettlementFailure
 from postroad.drivers.sqlite import inbox, publish
 from postroad.drivers.sqlite.inbox import Mark
-from postroad.drivers.sqlite.session import Session
+from postroad.drivers.sqlite.session import NotAsExpected, Session
 
 Receipt = tuple[int, int]
 
 Judged = tuple[list[Settlement], list[SettlementFailure]]
 """What is to be settled, in order, and what does not happen of what was asked for."""
 
-FAILURES = {"blocked": "blocked"}
 HANDLED = "the inbox has its mark {mark!r}: it was handled before, so its sends and writes are not done again"
 
 
@@ -27,22 +24,23 @@ def asks_for_judgement(settlements: Sequence[Settlement]) -> bool:
 
 
 def judged(session: Session, settlements: Sequence[Settlement]) -> Judged:
-    """Each after those before it. As a rule nothing is refused, which one look at all sends together shows."""
+    """Each after those before it. Raises NotAsExpected when they must be judged one by one."""
     marks = marks_of(session, settlements)
     known = inbox.known(session, marks.values())
     groups = [() if marks.get(each.delivery.receipt) in known else each.sends for each in settlements]
     answers = answers_together(session, groups)
-    apart = any(answers) and not is_exact(groups, marks)
+    if any(answers) and not is_exact(groups, marks):
+        raise NotAsExpected
     taken, failures = [], []
     for settlement, answer in zip(settlements, answers, strict=True):
         mark = marks.get(settlement.delivery.receipt)
         if mark is not None and mark in known:
             failures.append(SettlementFailure(settlement, "duplicate", HANDLED.format(mark=mark[1])))
             taken.append(Settlement(settlement.delivery, ACCEPT))
-        elif refused := worst(publish.refusals(session, settlement.sends)) if apart else answer:
-            failures.append(SettlementFailure(settlement, FAILURES.get(refused.kind, "refused"), refused.reason))
+        elif answer is not None:
+            failures.append(unsettled(settlement, answer))
         else:
-            taken.append(sent_before(session, settlement) if apart else settlement)
+            taken.append(settlement)
             known.update([mark] if mark is not None else ())
     keep_marks(session, taken, marks, failures)
     return taken, failures
@@ -81,18 +79,15 @@ def answers_together(session: Session, groups: Sequence[Sequence[Send]]) -> list
 
 def is_exact(groups: Sequence[Sequence[Send]], marks: Mapping[Receipt, Mark]) -> bool:
     """Whether `answers_together` are right also where some are refused: no send counted that is not sent after all."""
-    return all(len(group) <= 1 for group in groups) and len(set(marks.values())) == len(marks)
+    lengths = [len(group) for group in groups if group]
+    return (len(lengths) <= 1 or max(lengths) <= 1) and len(set(marks.values())) == len(marks)
+
+
+def unsettled(settlement: Settlement, refused: Refused) -> SettlementFailure:
+    return SettlementFailure(settlement, "blocked" if refused.kind == "blocked" else "refused", refused.reason)
 
 
 def worst(answers: Sequence[Refused | None]) -> Refused | None:
     """What waiting does not mend is told first."""
     refused = [answer for answer in answers if answer is not None]
     return next((answer for answer in refused if answer.kind != "blocked"), refused[0] if refused else None)
-
-
-def sent_before(session: Session, settlement: Settlement) -> Settlement:
-    """Its sends are there at once, so that the next one is judged by what room they left."""
-    if not settlement.sends:
-        return settlement
-    publish.publish(session, settlement.sends)
-    return msgspec.structs.replace(settlement, sends=())

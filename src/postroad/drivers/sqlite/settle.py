@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from postroad.core.delivery import Delivery
+from postroad.core.message import Refused
 from postroad.core.outcome import Outcome, Reject, Release, Settlement, SettlementFailure
 from postroad.drivers.sqlite import deadletters, dedupe, documents, judging, lanes, publish
 from postroad.drivers.sqlite.session import CHANGE, WORK, NotAsExpected, Session, as_json
@@ -50,21 +51,48 @@ def held_text(settlements: Sequence[Settlement]) -> str:
     return as_json({str(s.delivery.receipt[1]): s.delivery.receipt[0] for s in settlements})
 
 
+class Unsent(NotAsExpected):
+    """A send that was judged to be taken was refused after all: the settlement is to be undone."""
+
+    def __init__(self, refused: Refused) -> None:
+        self.refused = refused
+
+
 def settle_all(session: Session, settlements: Sequence[Settlement], careful: bool) -> list[SettlementFailure]:
-    """Settle what can be; answer what cannot. Not ``careful``: all are held, as a rule; else raises NotAsExpected."""
+    """Settle what can be; answer what cannot. Not ``careful``: raises NotAsExpected unless all goes as it usually does."""
+    if not careful:
+        return settle_together(session, settlements)
+    held, failures = still_held(session, settlements)
+    try:
+        with session.connection:
+            failures += settle_together(session, held)
+    except NotAsExpected:
+        failures += [failure for settlement in held for failure in settle_alone(session, settlement)]
+    return failures
+
+
+def settle_together(session: Session, settlements: Sequence[Settlement]) -> list[SettlementFailure]:
     failures: list[SettlementFailure] = []
-    if careful:
-        settlements, failures = still_held(session, settlements)
     if judging.asks_for_judgement(settlements):
-        settlements, more = judging.judged(session, settlements)
-        failures += more
+        settlements, failures = judging.judged(session, settlements)
     if settlements:
         settle(session, settlements)
     return failures
 
 
+def settle_alone(session: Session, settlement: Settlement) -> list[SettlementFailure]:
+    """All of it, or nothing: undone when one of its sends is not taken."""
+    failures: list[SettlementFailure] = []
+    try:
+        with session.connection:
+            failures = settle_together(session, [settlement])
+    except Unsent as unsent:
+        failures = [judging.unsettled(settlement, unsent.refused)]
+    return failures
+
+
 def settle(session: Session, settlements: Sequence[Settlement]) -> None:
-    """All of them. Raises NotAsExpected when one is no longer held."""
+    """All of them. Raises NotAsExpected when one is no longer held, or one of the sends is refused."""
     held = held_text(settlements)
     session.connection.execute(UNLEASE, (held,))
     if session.connection.changes() != len(settlements):
@@ -159,5 +187,7 @@ def send_along(session: Session, settlements: Sequence[Settlement]) -> None:
     """What leaves with the outcomes: store writes and messages."""
     documents.apply(session, [write for s in settlements for write in s.writes])
     sends = [send for s in settlements for send in s.sends]
-    if sends:
-        publish.publish(session, sends)
+    answers = publish.publish(session, sends) if sends else ()
+    refused = judging.worst([answer if isinstance(answer, Refused) else None for answer in answers])
+    if refused is not None:
+        raise Unsent(refused)
