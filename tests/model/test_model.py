@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
-from tests.model.machine import EngineMachine, MemoryMachine
+from tests.model.operating import EngineMachine, MemoryMachine
 
 ROUNDS = int(os.environ.get("POSTROAD_STRESS", "1"))
 
@@ -29,9 +29,9 @@ def edition(examples: int, steps: int) -> settings:
 
 @pytest.mark.timeout(120 * ROUNDS)
 def test_a_file_does_what_the_reference_says() -> None:
-    run_state_machine_as_test(EngineMachine, settings=edition(20, 40))
+    run_state_machine_as_test(EngineMachine, settings=edition(30, 50))
 
 
 @pytest.mark.timeout(120 * ROUNDS)
 def test_memory_does_what_the_reference_says() -> None:
-    run_state_machine_as_test(MemoryMachine, settings=edition(40, 50))
+    run_state_machine_as_test(MemoryMachine, settings=edition(60, 60))

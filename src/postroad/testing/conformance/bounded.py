@@ -377,3 +377,18 @@ async def a_send_under_the_key_of_its_own_handler_is_refused_or_there(engine: En
         failures = await desk.settle(settlement(delivery, sends=sends))
         waits = await waiting(desk)
         assert waits == (0 if failures else 2)
+
+
+@check("reject", "block", "exchanges")
+async def what_waiting_does_not_mend_is_told_first(engine: Engine) -> None:
+    """Of two full queues one rejects and one blocks, in whichever order they were bound."""
+    queues = [bounded("reject", 1, "rejects"), bounded("block", 1, "blocks")]
+    for number, order in enumerate((queues, queues[::-1])):
+        exchange = f"x{number}"
+        things = [*queues, Exchange(exchange, "fanout"), *(Binding(exchange, queue.name) for queue in order)]
+        async with sit(engine, declares=things) as desk:
+            await desk.send(message(), queue="rejects")
+            await desk.send(message(), queue="blocks")
+            (answer,) = await desk.publish(exchange, message())
+            assert isinstance(answer, Refused)
+            assert answer.kind == "full"
