@@ -9,8 +9,8 @@ from itertools import groupby, islice
 from typing import Any, Protocol
 
 from postroad.core.message import Send
-from postroad.engine.context import CURRENT
 from postroad.engine.backpressure import Answers, blocked, chosen, replaced
+from postroad.engine.context import CURRENT
 from postroad.engine.portal import refuse_on_loop
 from postroad.engine.publisher import accepted
 from postroad.errors import ConfigurationError, NotSupported
