@@ -19,7 +19,7 @@ from postroad.ports.driver import Driver
 from postroad.ports.store import Store
 from postroad.reliability import ledger
 from postroad.reliability.databases import Database
-from postroad.reliability.lease import Lease
+from postroad.reliability.lease import LEASE_S, Lease
 from postroad.reliability.ledger import Aside, Row
 from postroad.reliability.origins import Origin
 from postroad.reliability.ownfile import refuse_engine_file
@@ -34,7 +34,9 @@ BUSY_REST_S = 0.1
 IDLE_REST_S = 1.0
 BUSY_FOR_ROUNDS = 50
 """So many empty looks after the last row, a relay still looks every BUSY_REST_S."""
-LEASE_REST_S = 2.0
+RENEW_AFTER = 0.3
+ASK_AFTER = 0.2
+"""Parts of the lease's time."""
 FAILURE_REST_S = 2.0
 FULL = ("full", "blocked")
 
@@ -111,15 +113,19 @@ class Round:
 
 
 class Relay:
-    """A service of workers (App.services), for one outbox. ``own``: answers the engine's file, where no outbox may lie."""
+    """A service of workers (App.services), for one outbox. ``own``: answers the engine's file, where no outbox may lie.
 
-    def __init__(self, origin: Origin, own: Callable[[], str | None]) -> None:
+    ``lease_s``: how long after its death another one takes over.
+    """
+
+    def __init__(self, origin: Origin, own: Callable[[], str | None], lease_s: float = LEASE_S) -> None:
         self.origin = origin
         self.own = own
+        self.lease_s = lease_s
 
     async def __call__(self, driver: Driver) -> None:
         """Until it is cancelled. Whatever goes wrong is logged, and tried again."""
-        lease = Lease(store_of(driver), f"outbox:{self.origin.name}")
+        lease = self.lease(driver)
         while True:
             try:
                 if await lease.take():
@@ -133,7 +139,7 @@ class Relay:
                 )
                 await asyncio.sleep(FAILURE_REST_S)
             else:
-                await asyncio.sleep(LEASE_REST_S)
+                await asyncio.sleep(self.lease_s * ASK_AFTER)
 
     async def lead(self, driver: Driver, lease: Lease) -> None:
         """For as long as the lease lasts."""
@@ -150,7 +156,7 @@ class Relay:
 
     async def drain(self, driver: Driver) -> int:
         """Relay what is there, and end: how many rows have left or were set aside. Raises NotSupported while another relays."""
-        lease = Lease(store_of(driver), f"outbox:{self.origin.name}")
+        lease = self.lease(driver)
         if not await lease.take():
             raise NotSupported(
                 f"Another relay has the outbox {self.origin.name}: a worker, as a rule. Let it do it, or stop it first."
@@ -163,6 +169,9 @@ class Relay:
         finally:
             database.close()
             await asyncio.shield(lease.give_back())
+
+    def lease(self, driver: Driver) -> Lease:
+        return Lease(store_of(driver), f"outbox:{self.origin.name}", self.lease_s, self.lease_s * RENEW_AFTER)
 
     async def round(self, driver: Driver, lease: Lease, database: DatabaseThread) -> int:
         """One batch; how many rows are gone from the waiting ones."""
