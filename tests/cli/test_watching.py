@@ -31,7 +31,7 @@ def test_types_and_groups(market: Market, terminal: Terminal) -> None:
     market.app.subscribe("invoice.paid", group="books")(lambda event: None)
     market.declare()
     types = terminal.run("events", "-o", "json").expect(0).json
-    assert [(one["type"], one["groups"], one["seen"]) for one in types] == [("invoice.paid", ["books"], None)]
+    assert [(one["type"], one["groups"], one["source"]) for one in types] == [("invoice.paid", ["books"], None)]
     groups = {group["group"]: group for group in terminal.run("events", "groups", "-o", "json").expect(0).json}
     assert set(groups) == {"audit", "books"}
     assert (groups["audit"]["patterns"], groups["audit"]["consumers"]) == (["order.*"], 0)

@@ -70,7 +70,7 @@ def existing_file(url: str) -> Path | None:
 def confirmed(options: argparse.Namespace, preview: str) -> int | None:
     """Show what would be done. None: go on; else the exit code to end with."""
     if options.dry_run:
-        print(f"would {preview}")
+        output.did({"would": preview}, f"would {preview}", options.output)
         return exits.OK
     if options.yes:
         return None

@@ -81,6 +81,11 @@ def escaped(text: str) -> str:
     return UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+def did(facts: dict[str, Any], words: str, output: str) -> None:
+    """What a verb has done: a sentence, or one JSON object."""
+    print(block(words) if output == "text" else as_json(facts, indent=0))
+
+
 def note(text: str) -> None:
     """For people, beside the output."""
     print(block(text), file=sys.stderr)

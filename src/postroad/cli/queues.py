@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from postroad.cli import exits, flags
 from postroad.cli.engine import confirmed, look
-from postroad.cli.output import Column, age, ago, as_json, items, several
+from postroad.cli.output import Column, age, ago, as_json, did, items, several
 
 if TYPE_CHECKING:
     from postroad.observe.inspect import Inspection
@@ -83,7 +83,7 @@ async def purge(inspection: Inspection, options: argparse.Namespace) -> int:
     if code is not None:
         return code
     count = await inspection.engine.purge(options.queue, options.limit)
-    print(f"deleted {several(count, 'message')} of queue {queue.queue!r}")
+    did({"count": count}, f"deleted {several(count, 'message')} of queue {queue.queue!r}", options.output)
     return exits.OK
 
 
@@ -96,5 +96,5 @@ async def delete(inspection: Inspection, options: argparse.Namespace) -> int:
     if code is not None:
         return code
     count = await inspection.engine.delete_queue(options.queue)
-    print(f"deleted queue {queue.queue!r} with {several(count, 'message')}")
+    did({"count": count}, f"deleted queue {queue.queue!r} with {several(count, 'message')}", options.output)
     return exits.OK

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from postroad.cli import exits, flags
 from postroad.cli.engine import confirmed, look
 from postroad.cli.outcome import answer
-from postroad.cli.output import Column, ago, as_json, item, items, moment, note, several
+from postroad.cli.output import Column, ago, as_json, did, item, items, moment, note, several
 from postroad.core.lifecycle import TASK_STATES, TERMINAL_STATES
 from postroad.errors import NotFound
 
@@ -103,7 +103,7 @@ async def retry(inspection: Inspection, options: argparse.Namespace) -> int:
         return code if code is not None else exits.NOT_FOUND
     numbers = [task.dead_letter for task in dead if task.dead_letter is not None]
     done = await operate.each(inspection, operate.Act("redrive"), numbers)
-    print(f"sent {several(done.count, 'task')} again")
+    did({"count": done.count, "refused": done.refused}, f"sent {several(done.count, 'task')} again", options.output)
     if done.refused:
         note(f"The next one stays a dead letter: {done.refused}")
         return exits.PARTIAL
@@ -122,7 +122,7 @@ async def cancel(inspection: Inspection, options: argparse.Namespace) -> int:
     if not live or code is not None:
         return code if code is not None else exits.NOT_FOUND
     count = await operate.cancel(inspection, live, options.reason)
-    print(f"cancelled {several(count, 'task')}")
+    did({"count": count}, f"cancelled {several(count, 'task')}", options.output)
     return exits.of_found(len(options.ids), count)
 
 

@@ -21,6 +21,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("STARTED", lambda worker: ago(worker.started_at)),
     Column("IN FLIGHT", lambda worker: f"{worker.in_flight:,}", right=True),
     Column("RUNNING", lambda worker: f"{len(worker.running):,}", right=True),
+    Column("QUEUES", lambda worker: ", ".join(worker.queues) or "-"),
 )
 
 

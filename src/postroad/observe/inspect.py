@@ -290,6 +290,7 @@ def worker_view(holder: HolderInfo) -> WorkerView:
         holder.started_at,
         holder.in_flight,
         tuple(holder.running),
+        tuple(holder.queues),
     )
 
 

@@ -47,12 +47,19 @@ class Acted(msgspec.Struct, frozen=True):
 async def matching(inspection: Inspection, act: Act, which: DeadLetterFilter, limit: int) -> Acted:
     """Redrive or purge up to ``limit`` letters, in transactions of 500; with a rate in one, for it counts from its start."""
     total = 0
+    which = dead_by_now(which)
     while total < limit:
         done = await once(inspection, act, which, limit if act.rate_per_s else min(CHUNK, limit - total))
         total += done.count
         if not done.count or done.refused or act.rate_per_s:
             return Acted(total, done.refused)
     return Acted(total)
+
+
+def dead_by_now(which: DeadLetterFilter) -> DeadLetterFilter:
+    """Not those that die again while it goes on."""
+    now = time.time()
+    return msgspec.structs.replace(which, until=now if which.until is None else min(which.until, now))
 
 
 async def once(inspection: Inspection, act: Act, which: DeadLetterFilter, limit: int) -> Acted:

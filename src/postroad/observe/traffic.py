@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from postroad.core.routing import EVENTS, matches
 from postroad.core.topology import Topology
 from postroad.core.writes import Document
+from postroad.events.announcing import DECODE as DECODE_TYPE
+from postroad.events.announcing import EventTypeDocument
 from postroad.ports.driver import QueueDepth
 
 PREFIX = f"{EVENTS.partition('.')[2]}."
@@ -32,14 +35,19 @@ class GroupView(msgspec.Struct, frozen=True):
 
 
 class EventTypeView(msgspec.Struct, frozen=True):
-    """A type of event: seen on its way, or named by a group's pattern without wildcards.
+    """A type of event: published by some app, or named by a group's pattern without wildcards.
 
-    ``groups``: those that take it. ``seen``: what was kept of it when it was published, as JSON; None when it never was.
+    ``groups``: those that take it. The rest is of the app that published it, None and {} when none has: ``source``, its
+    name; ``first_seen_at``, wall seconds; ``key``, by which events are in order; ``schema``, JSON Schema of the body.
     """
 
     type: str
     groups: tuple[str, ...]
-    seen: msgspec.Raw | None = None
+    source: str | None = None
+    first_seen_at: float | None = None
+    key: str | None = None
+    topic: str | None = None
+    schema: dict[str, Any] = {}
 
 
 class UnroutedView(msgspec.Struct, frozen=True):
@@ -95,9 +103,15 @@ def bound(topology: Topology) -> dict[str, tuple[str, ...]]:
 
 def event_types(documents: Iterable[Document], known: Sequence[GroupView]) -> list[EventTypeView]:
     """By name: those that were published, and those that somebody waits for."""
-    seen = {document.key: msgspec.Raw(document.value.encode()) for document in documents}
+    seen = {document.key: DECODE_TYPE(document.value) for document in documents}
     named = {pattern for group in known for pattern in group.patterns if "*" not in pattern and "#" not in pattern}
-    return [EventTypeView(type, takers(type, known), seen.get(type)) for type in sorted(named | set(seen))]
+    return [event_type(type, takers(type, known), seen.get(type)) for type in sorted(named | set(seen))]
+
+
+def event_type(type: str, groups: tuple[str, ...], seen: EventTypeDocument | None) -> EventTypeView:
+    if seen is None:
+        return EventTypeView(type, groups)
+    return EventTypeView(type, groups, seen.source, seen.first_seen_at, seen.key, seen.topic, seen.schema)
 
 
 def takers(type: str, known: Sequence[GroupView]) -> tuple[str, ...]:

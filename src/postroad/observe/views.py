@@ -48,7 +48,7 @@ class TaskView(msgspec.Struct, frozen=True):
 
 
 class WorkerView(msgspec.Struct, frozen=True):
-    """A process that may hold messages. ``state``: ``alive``, ``stopped`` (by SIGSTOP) or ``dead``."""
+    """A process that may hold messages. ``state``: ``alive``, ``stopped`` (by SIGSTOP) or ``dead``. ``queues``: what it takes from."""
 
     name: str
     pid: int
@@ -58,6 +58,7 @@ class WorkerView(msgspec.Struct, frozen=True):
     started_at: float
     in_flight: int
     running: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
 
 
 class MessageView(msgspec.Struct, frozen=True):

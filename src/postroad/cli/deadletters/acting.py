@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from postroad.cli import exits
 from postroad.cli.deadletters.choosing import chosen
 from postroad.cli.engine import confirmed
-from postroad.cli.output import as_json, note, several
+from postroad.cli.output import did, note, several
 
 if TYPE_CHECKING:
     from postroad.observe.inspect import Inspection
@@ -25,7 +25,7 @@ async def purge(inspection: Inspection, options: argparse.Namespace) -> int:
     return await acted(inspection, options, "delete for good", "deleted")
 
 
-async def acted(inspection: Inspection, options: argparse.Namespace, will: str, did: str) -> int:
+async def acted(inspection: Inspection, options: argparse.Namespace, will: str, past: str) -> int:
     """To the letters that were named, else to all that match."""
     from postroad.observe import operate
 
@@ -43,14 +43,11 @@ async def acted(inspection: Inspection, options: argparse.Namespace, will: str, 
         done = await operate.each(inspection, act, numbers[: options.limit])
     else:
         done = await operate.matching(inspection, act, which, options.limit)
-    return told(options, done, did, found=len(numbers))
+    return told(options, done, past, found=len(numbers))
 
 
-def told(options: argparse.Namespace, done: Acted, did: str, found: int) -> int:
-    if options.output == "text":
-        print(f"{several(done.count, 'dead letter')} {did}")
-    else:
-        print(as_json(done, indent=0))
+def told(options: argparse.Namespace, done: Acted, past: str, found: int) -> int:
+    did({"count": done.count, "refused": done.refused}, f"{several(done.count, 'dead letter')} {past}", options.output)
     if done.refused:
         note(f"The next one stays a dead letter: {done.refused}")
         return exits.PARTIAL

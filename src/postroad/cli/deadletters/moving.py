@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from postroad.cli import exits
 from postroad.cli.deadletters.choosing import chosen
-from postroad.cli.output import as_json, escaped, note, several
+from postroad.cli.output import did, escaped, note, several
 from postroad.errors import InvalidOption, NotFound
 
 if TYPE_CHECKING:
@@ -74,10 +74,8 @@ async def take_in(inspection: Inspection, options: argparse.Namespace) -> int:
             taken += await inspection.engine.import_dead(letters)
             total += len(letters)
     there = total - taken
-    if options.output == "text":
-        print(f"{several(taken, 'dead letter')} taken in" + (f", {there:,} were there already" if there else ""))
-    else:
-        print(as_json({"count": taken, "present": there}, indent=0))
+    words = f"{several(taken, 'dead letter')} taken in" + (f", {there:,} were there already" if there else "")
+    did({"count": taken, "present": there}, words, options.output)
     return exits.OK
 
 

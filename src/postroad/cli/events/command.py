@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 TYPES: tuple[Column, ...] = (
     Column("TYPE", lambda one: one.type),
-    Column("SEEN", lambda one: "yes" if one.seen is not None else "never"),
+    Column("FIRST SEEN", lambda one: ago(one.first_seen_at)),
+    Column("SOURCE", lambda one: one.source or "-"),
+    Column("KEY", lambda one: one.key or "-"),
     Column("GROUPS", lambda one: ", ".join(one.groups) or "nobody"),
 )
 GROUPS: tuple[Column, ...] = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from postroad.cli import bodies, exits, flags
 from postroad.cli.engine import confirmed, look
-from postroad.cli.output import as_json, item, items, several
+from postroad.cli.output import as_json, did, items, several
 from postroad.errors import NotFound
 from postroad.observe.plaintext import line
 
@@ -93,7 +93,7 @@ async def unbind(inspection: Inspection, options: argparse.Namespace) -> int:
     if code is not None:
         return code
     count = sum([await inspection.engine.unbind(binding) for binding in found])
-    item({"count": count}, [("removed", several(count, "binding"))], options.output)
+    did({"count": count}, f"removed {several(count, 'binding')}", options.output)
     return exits.OK
 
 
@@ -114,5 +114,5 @@ async def delete_exchange(inspection: Inspection, options: argparse.Namespace) -
     if code is not None:
         return code
     await inspection.engine.delete_exchange(options.exchange)
-    print(f"deleted exchange {options.exchange!r}")
+    did({"bindings": len(ends)}, f"deleted exchange {options.exchange!r}", options.output)
     return exits.OK

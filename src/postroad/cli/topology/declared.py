@@ -11,7 +11,7 @@ from postroad.app.config import engine_url
 from postroad.app.discovery import load
 from postroad.cli import exits, settings
 from postroad.cli.engine import confirmed
-from postroad.cli.output import as_json, note, several
+from postroad.cli.output import did, several
 from postroad.cli.topology.command import tell
 from postroad.core.topology import Change, Topology, changes, conflict
 from postroad.drivers.registry import open_driver, parse
@@ -66,12 +66,9 @@ def apply(options: argparse.Namespace) -> int:
     if code is not None:
         return code
     asyncio.run(applied(url, planned))
-    if options.output == "text":
-        for change in planned:
-            note(change.words)
-        print(f"{several(len(planned), 'change')} made")
-    else:
-        print(as_json({"count": len(planned), "changes": [change.words for change in planned]}, indent=0))
+    words = [change.words for change in planned]
+    done = "\n".join([*words, f"{several(len(planned), 'change')} made"])
+    did({"count": len(planned), "changes": words}, done, options.output)
     return exits.OK
 
 
