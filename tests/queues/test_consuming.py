@@ -12,7 +12,20 @@ import msgspec
 import pytest
 from tests.queues.conftest import Seen, until
 
-from postroad import App, BatchError, DeadLetter, Drop, Message, Retry, RetryLater, Router, current, errors
+from postroad import (
+    App,
+    BatchError,
+    DeadLetter,
+    Delivery,
+    Drop,
+    Message,
+    Middleware,
+    Retry,
+    RetryLater,
+    Router,
+    current,
+    errors,
+)
 from postroad.core.message import Address, Send
 from postroad.core.message import Message as Envelope
 
@@ -542,3 +555,32 @@ def test_expired_messages_are_dead_letters(app: App, seen: Seen) -> None:
         letter = until(lambda: q.dead_letters.peek())[0]
     assert letter.error_type == "Expired"
     assert letter.reason == "expired: it was not started before it expired"
+
+
+def test_middleware_is_around_consumers_and_around_what_is_put(app: App, seen: Seen) -> None:
+    class Notes(Middleware):
+        def before_send(self, send: Send) -> Send:
+            return msgspec.structs.replace(send, message=msgspec.structs.replace(send.message, headers={"stamped": "yes"}))
+
+        def before_run(self, delivery: Delivery) -> None:
+            seen(("before", delivery.message.headers))
+
+        def after_run(self, delivery: Delivery, error: BaseException | None) -> None:
+            seen(("after", repr(error)))
+
+    q, batches = app.queue("work"), app.queue("batches")
+
+    @q.consumer
+    async def handle(body: int) -> None:
+        raise ValueError(body)
+
+    @batches.consumer(batch=2)
+    def handle_both(bodies: list[int]) -> None:
+        seen(bodies)
+
+    app.use(Notes())
+    q.put(1)
+    with app.worker(threads=1):
+        assert seen.wait(2) == [("before", {"stamped": "yes"}), ("after", "ValueError(1)")]
+        batches.put_many([1, 2])
+        assert seen.wait(5)[2:] == [("before", {"stamped": "yes"}), [1, 2], ("after", "None")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 from postroad.app.middleware import Middleware, wrapped
@@ -24,6 +25,7 @@ class Handlers:
         self.owner = owner
         self.middlewares: Sequence[Middleware] = ()
         self.by_name: dict[str, TaskHandler] = {}
+        self.of_sources: dict[int, tuple[Handler, Handler]] = {}
 
     def resolve(self, delivery: Delivery) -> Handler | None:
         """The handler of the task this delivery names, or of the queue it came from; None when there is none here."""
@@ -39,7 +41,15 @@ class Handlers:
         if sources is None:
             sources = self.sources = self.parts.sources
         source = sources.get(delivery.source)
-        return source.resolve(delivery) if source is not None else None
+        handler = source.resolve(delivery) if source is not None else None
+        return handler if handler is None or not self.middlewares else self.inside(handler)
+
+    def inside(self, handler: Handler) -> Handler:
+        """A copy of it, made once, that runs inside the middlewares; its source keeps its own."""
+        found = self.of_sources.get(id(handler))
+        if found is None:
+            found = self.of_sources[id(handler)] = (handler, wrapped(copy.copy(handler), self.middlewares))
+        return found[1]
 
     def known(self) -> tuple[str, ...]:
         """The names of all handlers, for people."""
@@ -66,9 +76,11 @@ class Handlers:
     def changed(self) -> None:
         """Something was declared anew."""
         self.by_name = {}
+        self.of_sources = {}
         self.sources = None
 
     def use(self, middlewares: Sequence[Middleware]) -> None:
         """From now on, inside these."""
         self.middlewares = list(middlewares)
         self.by_name = {}
+        self.of_sources = {}

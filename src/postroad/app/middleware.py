@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from postroad.core.delivery import Delivery
 from postroad.core.message import Send
 from postroad.engine.context import CURRENT
-from postroad.tasks.handler import TaskHandler
+from postroad.engine.handler import Handler
 
 
 class Middleware:
@@ -28,6 +28,7 @@ class Middleware:
 
 
 Hook = Callable[..., Any]
+Wrapped = TypeVar("Wrapped", bound=Handler)
 
 
 def overridden(middlewares: Sequence[Middleware], name: str) -> list[Hook]:
@@ -35,13 +36,14 @@ def overridden(middlewares: Sequence[Middleware], name: str) -> list[Hook]:
     return [getattr(one, name) for one in middlewares if getattr(type(one), name) is not getattr(Middleware, name)]
 
 
-def wrapped(handler: TaskHandler, middlewares: Sequence[Middleware]) -> TaskHandler:
+def wrapped(handler: Wrapped, middlewares: Sequence[Middleware]) -> Wrapped:
     """The handler itself when nobody asked for more; else with its function inside the hooks."""
     before = overridden(middlewares, "before_run")
     after = overridden(middlewares, "after_run")[::-1]
     if before or after:
         around = around_coroutine if inspect.iscoroutinefunction(handler.function) else around_function
-        handler.function = around(handler.function, before, after)
+        changed: Any = handler
+        changed.function = around(handler.function, before, after)
     return handler
 
 
