@@ -439,6 +439,67 @@ def test_an_inbox_handles_one_mark_once(app: App, seen: Seen, inbox: Any) -> Non
         until(lambda: records(app, "DUPLICATE"))
 
 
+# Order by number
+
+
+class Step(Event, type="step", key="key"):
+    key: str
+    seq: int
+    id: int = 0
+
+
+def step(key: str, seq: int, id: int = 0) -> Step:
+    return Step(key=key, seq=seq, id=id)
+
+
+@pytest.mark.parametrize("sequence", ["seq", lambda event: event.seq], ids=["field", "function"])
+def test_events_in_the_order_of_their_numbers(app: App, seen: Seen, sequence: Any) -> None:
+    @app.subscribe(Step, group="ledger", sequence=sequence)
+    def book(event: Step) -> None:
+        seen((event.key, event.seq))
+
+    @app.subscribe("step", group="audit")
+    def audit(event: Step) -> None:
+        seen(("audit", event.seq))
+
+    steps = [step("a", 1), step("a", 3), step("b", 1), step("a", 2), step("a", 2), step("b", 2), step("a", 4)]
+    app.publish_many(steps)
+    with app.worker(threads=2):
+        handled = seen.wait(13)
+        until(lambda: records(app, "DUPLICATE"))
+    assert [number for key, number in handled if key == "a"] == [1, 2, 3, 4]
+    assert [number for key, number in handled if key == "b"] == [1, 2]
+    assert sorted(number for key, number in handled if key == "audit") == sorted(one.seq for one in steps)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("on_gap", ["dead-letter", "skip"])
+def test_a_gap_waits_and_then_is_given_up_or_skipped(app: App, seen: Seen, on_gap: str) -> None:
+    @app.subscribe(Step, group="ledger", sequence="seq", gap_timeout=0.3, on_gap=on_gap)
+    def book(event: Step) -> None:
+        seen(event.seq)
+
+    app.publish_many([step("a", 1), step("a", 3), step("a", 4)])
+    with app.worker(threads=1):
+        if on_gap == "skip":
+            assert seen.wait(3) == [1, 3, 4]
+        else:
+            until(lambda: book.dead_letters.count() == 2)
+            assert seen.all == [1]
+            assert {letter.error_type for letter in book.dead_letters.peek()} == {"SequenceGap"}
+
+
+@pytest.mark.bad_input
+def test_an_event_without_its_number(app: App) -> None:
+    @app.subscribe(Step, group="ledger", sequence="sequ")
+    def book(event: Step) -> None: ...
+
+    with app.worker(threads=1):
+        app.publish(step("a", 1))
+        letter = only_letter(book)
+    assert "sequence='sequ': the body has no field of this name" in letter.reason
+
+
 # Broadcast
 
 
@@ -509,6 +570,8 @@ def test_what_cannot_be_subscribed_to(app: App, what: tuple[Any, ...], error: ty
         ({"inbox": 3}, InvalidOption, "inbox=3"),
         ({"on_gap": "wait"}, InvalidOption, "on_gap='wait'"),
         ({"gap_timeout": "soon"}, InvalidOption, "gap_timeout"),
+        ({"gap_timeout": 0, "sequence": "lines"}, InvalidOption, "gap_timeout=0"),
+        ({"sequence": 3}, InvalidOption, "sequence=3"),
         ({"sequence": "lines", "broadcast": True}, InvalidOption, "broadcast"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,

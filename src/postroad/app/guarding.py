@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from postroad.app.declaring_queues import sequence_gate
+from postroad.app.gates import sequence_gate
 from postroad.core.durations import Duration, seconds
 from postroad.core.message import Message
 from postroad.engine.attributes import TYPE
@@ -14,7 +14,7 @@ from postroad.errors import ConfigurationError, InvalidOption
 from postroad.events.facts import facts_of
 from postroad.events.handler import Mark
 from postroad.events.subscription import AnySubscriber
-from postroad.queues.gates import ON_GAP, Field, Sequencing, field, mark_of, whole_number
+from postroad.queues.gates import ON_GAP, Field, field, mark_of
 
 
 def guard(
@@ -22,9 +22,9 @@ def guard(
 ) -> None:
     """Raises InvalidOption, ConfigurationError."""
     check_choice("on_gap", on_gap, ON_GAP)
-    gap_timeout_s = seconds(gap_timeout, "gap_timeout")
+    seconds(gap_timeout, "gap_timeout")
     mark = marker(subscriber, inbox)
-    gate = None if sequence is None else sequenced(subscriber, sequence, gap_timeout_s, on_gap)
+    gate = None if sequence is None else sequenced(subscriber, sequence, gap_timeout, on_gap)
     if mark is not None or gate is not None:
         subscriber.handler.guard(mark, gate)
 
@@ -35,11 +35,11 @@ def marker(subscriber: AnySubscriber, inbox: Any) -> Mark | None:
         return None
     if inbox is True:
         return lambda message: message.id
-    value = field(checked_field("inbox", inbox), "inbox", reader(subscriber))
+    value = field(inbox, "inbox", reader(subscriber))
     return lambda message: mark_of(value(message))
 
 
-def sequenced(subscriber: AnySubscriber, which: Any, gap_timeout_s: float, on_gap: str) -> Gate:
+def sequenced(subscriber: AnySubscriber, which: Any, gap_timeout: Duration, on_gap: str) -> Gate:
     """Numbers order the events of one key, so there must be one."""
     for kind in subscriber.wanted.classes.values():
         facts = facts_of(kind)
@@ -52,17 +52,7 @@ def sequenced(subscriber: AnySubscriber, which: Any, gap_timeout_s: float, on_ga
         raise InvalidOption(
             "sequence= with broadcast=True: the numbers are kept for a group, and a broadcast's ends with its process."
         )
-    number = field(checked_field("sequence", which), "sequence", reader(subscriber))
-    return sequence_gate(
-        subscriber.queue, Sequencing(lambda message: whole_number(number(message)), gap_timeout_s, on_gap)
-    )
-
-
-def checked_field(option: str, which: Any) -> Field:
-    if not isinstance(which, str) and not callable(which):
-        raise InvalidOption(f"{option}={which!r}: write the name of a field of the event, or a function of the event.")
-    found: Field = which
-    return found
+    return sequence_gate(subscriber.queue, which, gap_timeout, on_gap, reader(subscriber))
 
 
 def reader(subscriber: AnySubscriber) -> Any:
