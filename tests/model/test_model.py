@@ -29,9 +29,9 @@ def edition(examples: int, steps: int) -> settings:
 
 @pytest.mark.timeout(120 * ROUNDS)
 def test_a_file_does_what_the_reference_says() -> None:
-    run_state_machine_as_test(EngineMachine, settings=edition(30, 50))
+    run_state_machine_as_test(EngineMachine, settings=edition(24, 45))
 
 
 @pytest.mark.timeout(120 * ROUNDS)
 def test_memory_does_what_the_reference_says() -> None:
-    run_state_machine_as_test(MemoryMachine, settings=edition(60, 60))
+    run_state_machine_as_test(MemoryMachine, settings=edition(50, 55))

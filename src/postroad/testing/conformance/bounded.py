@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from postroad.core.message import Message, Receipt, Refused, Unique
 from postroad.core.outcome import Reject, Release
-from postroad.core.topology import Binding, Exchange, Queue
+from postroad.core.topology import Binding, Exchange, Queue, Thing
 from postroad.core.writes import Put
 from postroad.ports.driver import DeadLetterFilter
 from postroad.testing.conformance.check import promise
@@ -385,7 +385,7 @@ async def what_waiting_does_not_mend_is_told_first(engine: Engine) -> None:
     queues = [bounded("reject", 1, "rejects"), bounded("block", 1, "blocks")]
     for number, order in enumerate((queues, queues[::-1])):
         exchange = f"x{number}"
-        things = [*queues, Exchange(exchange, "fanout"), *(Binding(exchange, queue.name) for queue in order)]
+        things: list[Thing] = [*queues, Exchange(exchange, "fanout"), *(Binding(exchange, queue.name) for queue in order)]
         async with sit(engine, declares=things) as desk:
             await desk.send(message(), queue="rejects")
             await desk.send(message(), queue="blocks")

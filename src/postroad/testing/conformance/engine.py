@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from postroad.core.topology import Binding, Change, Exchange, Queue, Thing, Topology, merged
+from postroad.core.topology import Change, Exchange, Queue, Thing, Topology, merged
 from postroad.drivers.registry import open_driver
 from postroad.ports.driver import Driver, Seat
 
