@@ -109,6 +109,19 @@ async def statistics(store: Store, depths: Sequence[QueueDepth], window: Duratio
     return put_together(documents, depths, first * MINUTE_S, now, published_rates(notes, depths, now))
 
 
+async def runs_by_document(store: Store) -> dict[tuple[str, str, str], int]:
+    """How many runs each document of this minute and the one before counts: by its key, queue and handler.
+
+    Two looks tell what ended between them: a document only ever grows, and a new one begins with nothing.
+    """
+    found: dict[tuple[str, str, str], int] = {}
+    for document in await since_minute(store, KIND, int(store.now() // MINUTE_S) - 1):
+        for name, counts in DECODE(document.value).series.items():
+            queue, _between, handler = name.partition(BETWEEN)
+            found[document.key, queue, handler] = counts.runs
+    return found
+
+
 async def since_minute(store: Store, kind: str, first: int) -> list[Document]:
     """All documents of this minute and later ones, the newest first."""
     found: list[Document] = []

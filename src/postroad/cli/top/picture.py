@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -10,21 +10,38 @@ import msgspec
 
 from postroad.cli.output import Column, age, as_json, table
 from postroad.observe.inspect import Inspection
-from postroad.observe.statistics import StatisticsView
+from postroad.observe.statistics import StatisticsView, runs_by_document
 from postroad.observe.views import WorkerView
 
 BACK_S = 10.0
+SURE_S = 3.0
 
 
 class Sight(NamedTuple):
-    """Of one moment: how many were ever published, by queue."""
+    """Of one moment: how many were ever published, by queue; how many runs have ended, by document, queue and handler."""
 
     at: float
     published: dict[str, int]
+    ended: dict[tuple[str, str, str], int]
+
+
+class Rates(NamedTuple):
+    """Messages a second: into each queue, and ended by queue and handler; empty until there are two looks."""
+
+    published: Mapping[str, float] = {}
+    ended: Mapping[tuple[str, str], float] | None = None
+
+    def of_handler(self, queue: str, handler: str, otherwise: float) -> float:
+        return otherwise if self.ended is None else self.ended.get((queue, handler), 0.0)
+
+    def of_queue(self, queue: str, otherwise: float) -> float:
+        if self.ended is None:
+            return otherwise
+        return sum(rate for (name, _handler), rate in self.ended.items() if name == queue)
 
 
 class QueueRow(msgspec.Struct, frozen=True):
-    """``*_per_s``: messages a second; publishing since the look before (the window's, in the first one)."""
+    """``*_per_s``: messages a second of the last ten; of the window, in a first picture."""
 
     queue: str
     ready: int
@@ -85,22 +102,32 @@ class Pictures:
     async def next(self) -> Picture:
         view = await self.inspection.statistics(self.window_s)
         workers = await self.inspection.workers()
-        rates = self.publishing(Sight(view.at, {queue.queue: queue.published for queue in view.queues}))
-        return picture(view, workers, rates)
+        published = {queue.queue: queue.published for queue in view.queues}
+        ended = await runs_by_document(self.inspection.engine)
+        return picture(view, workers, self.rates(Sight(view.at, published, ended)))
 
-    def publishing(self, now: Sight) -> dict[str, float]:
-        """Messages a second into each queue since the oldest look that is remembered."""
+    def rates(self, now: Sight) -> Rates:
+        """Since the oldest look that is remembered."""
         while self.sights and now.at - self.sights[0].at > BACK_S:
             self.sights.popleft()
         before = self.sights[0] if self.sights else now
         self.sights.append(now)
         passed_s = now.at - before.at
         if passed_s <= 0:
-            return {}
-        return {name: max(count - before.published.get(name, 0), 0) / passed_s for name, count in now.published.items()}
+            return Rates()
+        into = {name: max(count - before.published.get(name, 0), 0) / passed_s for name, count in now.published.items()}
+        return Rates(into, ended_per_s(before, now, passed_s) if passed_s >= SURE_S else None)
 
 
-def picture(view: StatisticsView, workers: list[WorkerView], rates: Mapping[str, float]) -> Picture:
+def ended_per_s(before: Sight, now: Sight, passed_s: float) -> dict[tuple[str, str], float]:
+    """Workers write down once a second what has ended: over a few seconds that evens out."""
+    found: dict[tuple[str, str], float] = defaultdict(float)
+    for key, count in now.ended.items():
+        found[key[1:]] += max(count - before.ended.get(key, 0), 0) / passed_s
+    return found
+
+
+def picture(view: StatisticsView, workers: list[WorkerView], rates: Rates) -> Picture:
     queues = tuple(
         QueueRow(
             queue.queue,
@@ -110,8 +137,8 @@ def picture(view: StatisticsView, workers: list[WorkerView], rates: Mapping[str,
             queue.dead_letters,
             queue.consumers,
             queue.oldest_age_s,
-            rates.get(queue.queue, queue.published_per_s),
-            queue.flow.consumed_per_s,
+            rates.published.get(queue.queue, queue.published_per_s),
+            rates.of_queue(queue.queue, queue.flow.consumed_per_s),
             queue.flow.error_rate,
             queue.flow.wait.p95_s,
         )
@@ -122,7 +149,7 @@ def picture(view: StatisticsView, workers: list[WorkerView], rates: Mapping[str,
             one.queue,
             one.handler,
             one.flow.consumed,
-            one.flow.consumed_per_s,
+            rates.of_handler(one.queue, one.handler, one.flow.consumed_per_s),
             one.flow.failed,
             one.flow.retried,
             one.flow.dead,
