@@ -12,6 +12,8 @@ from postroad.errors import MessageError, NotSupported
 from postroad.ports.store import Store
 
 Begin = Callable[[Sequence[Delivery], Sequence[str | None]], Awaitable[Sequence[Begun]]]
+GATE_HEADER = "postroad-gap"
+"""In messages that a gate sends to itself, with the body of one that it watches for."""
 Prepared = Job | Settlement
 """A job that may run, or how its delivery ends without."""
 
@@ -32,7 +34,9 @@ class Preparation:
         return [(job, found[id(job)]) for job in jobs]
 
     def marked(self, job: Job) -> Prepared:
-        """With its mark, which is read from the body."""
+        """With its mark, which is read from the body; what a gate sends itself has none."""
+        if GATE_HEADER in job.delivery.message.headers:
+            return job
         try:
             job.mark = job.handler.mark(job.delivery)
         except MessageError as error:

@@ -21,6 +21,7 @@ from postroad.core.message import Address, Message, Send
 from postroad.core.outcome import ACCEPT, Reject, Settlement
 from postroad.core.writes import Delete, Put, Write
 from postroad.engine.handler import NOTHING_ALONG, Along
+from postroad.engine.preparing import GATE_HEADER
 from postroad.engine.records import record
 from postroad.errors import MessageError
 from postroad.ports.store import Store
@@ -30,7 +31,6 @@ from postroad.reliability.series import Series, Verdict
 
 STATE = "sequence"
 PARKED = "sequence.parked"
-GAP_HEADER = "postroad-gap"
 KEEP_S = 30 * 86_400.0
 """A key that is quiet for so long is forgotten, unless something of it is parked."""
 CONDEMNED_AT_ONCE = 100
@@ -92,7 +92,7 @@ class SequenceGate:
             return self.dead(
                 delivery, "SequenceNumber", "no key: numbers order the messages of one key, and this one has none"
             )
-        if GAP_HEADER in delivery.message.headers:
+        if GATE_HEADER in delivery.message.headers:
             return None, f"{self.queue}\x1f{key}"
         try:
             number = self.number_of(delivery)
@@ -140,7 +140,7 @@ class SequenceGate:
         message = place.delivery.message
         series = numbers.ran(place.series, number, message.id)
         back = self.back(place.key, [number + 1], parked)
-        if not back[0] and numbers.waits(series):
+        if not back[0] and self.waits(series):
             series = numbers.watching(series, 0.0)
             return Along((self.watch(place.delivery, series.next, None),), (self.put(place.key, series),))
         return Along(back[0], (*back[1], self.put(place.key, series)))
@@ -149,7 +149,7 @@ class SequenceGate:
         """It is early."""
         delivery, series = place.delivery, numbers.parked(place.series, number)
         sends: tuple[Send, ...] = ()
-        if numbers.waits(series):
+        if self.waits(series):
             series = numbers.watching(series, self.clock() + self.gap_timeout_s)
             sends = (self.watch(delivery, series.next, series.over_at),)
         document = Put(PARKED, parked_key(place.key, number), ENCODE(returned(delivery)).decode())
@@ -175,6 +175,11 @@ class SequenceGate:
         return Settlement(delivery, ACCEPT, (), (record(delivery, "DUPLICATE", reason, now),))
 
     # Gaps
+
+    def waits(self, series: Series) -> bool:
+        """Whether something is parked and nobody watches: never yet, or the control message is long overdue (it expired)."""
+        overdue = 0.0 < series.over_at < self.clock() - self.gap_timeout_s
+        return bool(series.parked) and (series.watched != series.next or overdue)
 
     def is_over(self, place: Place) -> bool:
         """Whether what this control message watches for was waited for long enough."""
@@ -242,7 +247,7 @@ class SequenceGate:
                 derived_id(f"{message.id}\x1f{self.clock():.6f}", number),
                 message.body,
                 message.content_type,
-                {**message.headers, GAP_HEADER: str(number)},
+                {**message.headers, GATE_HEADER: str(number)},
                 message.key,
                 message.priority,
                 due_at,
@@ -268,7 +273,7 @@ def judged(place: Place) -> Verdict:
 
 def expected(delivery: Delivery) -> int | None:
     """The number this control message watches for."""
-    text = delivery.message.headers[GAP_HEADER]
+    text = delivery.message.headers[GATE_HEADER]
     return int(text) if text.isdecimal() else None
 
 

@@ -78,11 +78,6 @@ def ran(series: Series, number: int, id: str) -> Series:
     )
 
 
-def waits(series: Series) -> bool:
-    """Whether something is parked behind a number that is not on its way."""
-    return bool(series.parked) and series.watched != series.next
-
-
 def parked(series: Series, number: int) -> Series:
     return msgspec.structs.replace(series, parked=with_numbers(series.parked, number, number))
 

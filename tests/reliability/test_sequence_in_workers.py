@@ -1,0 +1,47 @@
+"""`sequence=` of a queue's consumer and of a subscription, in a worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.reliability.engines import until
+
+from postroad import App, Event
+
+
+class Moved(Event, type="stock.moved", key="item"):
+    item: str
+    seq: int
+
+
+@pytest.mark.parametrize("inbox", [None, "id", True])
+def test_a_queue(app: App, inbox: Any) -> None:
+    queue, seen = app.queue("raw"), []
+
+    @queue.consumer(inbox=inbox, sequence="seq", gap_timeout=0.3, on_gap="skip")
+    def taken(body: dict[str, Any]) -> None:
+        seen.append((body["item"], body["seq"]))
+
+    with app.worker(threads=4):
+        for seq in (2, 1, 4, 3, 3, 6):
+            queue.put({"item": "a", "seq": seq, "id": f"a{seq}"}, key="a")
+            queue.put({"item": "b", "seq": seq + 10, "id": f"b{seq}"}, key="b")
+        until(lambda: len(seen) == 10, "all but the repeats, past the gaps")
+    assert [seq for item, seq in seen if item == "a"] == [1, 2, 3, 4, 6]
+    assert [seq for item, seq in seen if item == "b"] == [11, 12, 13, 14, 16]
+
+
+def test_a_subscription(app: App) -> None:
+    seen: list[int] = []
+
+    @app.subscribe(Moved, group="stock", sequence="seq", gap_timeout=0.3)
+    def moved(event: Moved) -> None:
+        seen.append(event.seq)
+
+    with app.worker(threads=4):
+        for seq in (3, 2, 1, 5):
+            app.publish(Moved(item="a", seq=seq))
+        until(lambda: list(app.dead_letters().peek(10)), "the one behind the gap is a dead letter")
+    (letter,) = app.dead_letters().peek(10)
+    assert seen == [1, 2, 3] and letter.error_type == "SequenceGap" and b'"seq":5' in letter.message.body
