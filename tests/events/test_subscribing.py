@@ -516,6 +516,7 @@ def test_a_broadcast_is_every_processs_own(url: str, seen: Seen) -> None:
     assert subscribers[0].queue != subscribers[1].queue
     assert all(one.queue.startswith("events.caches.") for one in subscribers)
     assert apps[0].topology().queues == ()
+    apps[0].publish(StockLow(item="to nobody"))
     with App(url) as publisher:
         publisher.publish(StockLow(item="before"))
         with apps[0].worker(threads=1), apps[1].worker(threads=1):

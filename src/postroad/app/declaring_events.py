@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from postroad.app.guarding import guard
 from postroad.app.parts import P as Declared
-from postroad.app.parts import Parts
+from postroad.app.parts import Part, Parts
 from postroad.core.durations import Duration, optional_seconds
 from postroad.core.retry import Retry
 from postroad.engine.checks import Routes
@@ -211,9 +211,10 @@ class PublishesEvents(DeclaresEvents):
         return await self.outgoing_events.apublish_many(events, send_now)
 
     def first_published(self, kind: type, facts: EventFacts) -> None:
-        """Its type is known from now on, and the exchange is declared."""
+        """Its type is known from now on. The first of all declares the exchange; that of the others needs nothing more."""
         if self.parts.find("event", facts.type) is None:
-            self.declare(DeclaredEvent(kind, facts))
+            take_in = self.parts.add if any(map(declares_exchange, self.parts)) else self.declare
+            take_in(DeclaredEvent(kind, facts))
 
     def join(self, subscriber: AnySubscriber) -> None:
         """Into its group, which is made by its first member."""
@@ -223,6 +224,11 @@ class PublishesEvents(DeclaresEvents):
         else:
             group.join(subscriber)
         self.declare(group)
+
+
+def declares_exchange(part: Part) -> bool:
+    """That of events, also where no worker runs."""
+    return part.kind == "event" or (isinstance(part, EventGroup) and not part.temporary)
 
 
 NOTHING_SAID = (None,) * 7
