@@ -31,7 +31,9 @@ class Lease:
         return time.monotonic() < self.until
 
     async def take(self) -> bool:
-        """Take it if nobody has it."""
+        """Take it if nobody has it. A look costs nothing, so it comes before the write that would fail."""
+        if await self.store.get(KIND, [self.name]):
+            return False
         return await self.put(Absent(KIND, self.name))
 
     async def keep(self) -> bool:
