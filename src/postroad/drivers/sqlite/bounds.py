@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 
 import msgspec
 
-from postroad.core.message import Message, Refused, Send
+from postroad.core.message import PRIORITY_MAX, Message, Refused, Send
 from postroad.core.topology import Queue
 from postroad.drivers.sqlite import deadletters
-from postroad.drivers.sqlite.session import Session
+from postroad.drivers.sqlite.session import Fill, Session
 
 WAITING = """
 SELECT (SELECT count(*) FROM ready WHERE queue = ?1) + (SELECT count(*) FROM follower WHERE queue = ?1)
      + (SELECT count(*) FROM due WHERE queue = ?1) + (SELECT count(*) FROM suspect WHERE queue = ?1)
 """
-OLDEST = """
-SELECT json_group_array(seq) FROM (
-  SELECT seq FROM ready WHERE queue = ?1 UNION ALL SELECT seq FROM follower WHERE queue = ?1
-  UNION ALL SELECT seq FROM due WHERE queue = ?1 UNION ALL SELECT seq FROM suspect WHERE queue = ?1 ORDER BY seq LIMIT ?2)
+BY_RANK = "SELECT * FROM (SELECT seq FROM ready WHERE queue = ?1 AND rank = {rank} ORDER BY seq LIMIT ?2)"
+BY_SEQ = "SELECT * FROM (SELECT seq FROM {table} WHERE queue = ?1 ORDER BY seq LIMIT ?2)"
+EACH_OLDEST = [
+    *(BY_RANK.format(rank=rank) for rank in range(PRIORITY_MAX + 1)),
+    *(BY_SEQ.format(table=table) for table in ("follower", "due", "suspect")),
+]
+OLDEST = f"SELECT json_group_array(seq) FROM ({' UNION ALL '.join(EACH_OLDEST)} ORDER BY seq LIMIT ?2)"
+HELD = "SELECT count(*) FROM leased WHERE queue = ?1"
+ADDED = """
+SELECT (SELECT value FROM counter WHERE name = 'published:' || ?1), (SELECT value FROM counter WHERE name = 'redriven')
 """
 
 
@@ -47,32 +54,65 @@ def makes_room(queue: Queue) -> bool:
     return queue.overflow == "drop_oldest"
 
 
+def estimate(session: Session, number: int, queue: Queue) -> int | None:
+    """So much room there is at the least, said without a count; None when only a count can tell whether there is any.
+
+    Messages come into a queue as they are counted for it, or redriven; whatever else happens, none is added. So after one
+    count of all that is in it, waiting and held, there is no need of another one until that room may be used up.
+    """
+    counted = session.fills.get(number)
+    if counted is None or queue.max_length is None:
+        return None
+    published, redriven = session.rows(ADDED, (number,))[0]
+    most = counted.messages + (published or 0) - counted.published
+    return queue.max_length - most if redriven == counted.redriven and most < queue.max_length else None
+
+
+def count(session: Session, number: int) -> int:
+    """Messages waiting in it; what is learnt by this is kept for `estimate`."""
+    waits = waiting(session, number)
+    published, redriven = session.rows(ADDED, (number,))[0]
+    session.fills[number] = Fill(waits + int(session.value(HELD, (number,))), published or 0, redriven)
+    return waits
+
+
 class Rooms:
     """What is left in the bounded queues while a transaction fills them."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.left: dict[int, int] = {}
+        self.counted: set[int] = set()
+        self.taken: dict[int, int] = {}
 
     def full(self, numbers: Iterable[int]) -> Queue | None:
-        """The first of these queues that takes nothing more."""
+        """One of these queues that takes nothing more: one that rejects rather than one for which waiting helps."""
         special = self.session.directory.special
-        for number in numbers:
+        full: Queue | None = None
+        for number in numbers if special else ():
             queue = special.get(number)
-            if queue is not None and not makes_room(queue) and queue.max_length is not None and not self.room(number):
-                return queue
-        return None
+            if queue is not None and not makes_room(queue) and self.room(number, queue) <= 0:
+                full = queue if full is None or full.overflow == "block" else full
+        return full
 
-    def room(self, number: int) -> int:
-        if number not in self.left:
-            self.left[number] = room(self.session, number) or 0
-        return self.left[number]
+    def room(self, number: int, queue: Queue) -> float:
+        if queue.max_length is None:
+            return inf
+        left = self.left.get(number)
+        if left is None:
+            left = estimate(self.session, number, queue) or 0
+        if left <= 0 and number not in self.counted:
+            self.counted.add(number)
+            left = queue.max_length - count(self.session, number) - self.taken.get(number, 0)
+        self.left[number] = left
+        return left
 
     def take(self, numbers: Iterable[int]) -> None:
         """One message more for each of these."""
         for number in numbers:
             if number in self.left:
                 self.left[number] -= 1
+                self.taken[number] = self.taken.get(number, 0) + 1
 
 
 def refused(send: Send, queue: Queue) -> Refused:
@@ -102,13 +142,19 @@ def drop_oldest(session: Session, numbers: Iterable[int]) -> None:
     special = session.directory.special
     for number in numbers if special else ():
         queue = special.get(number)
-        if queue is not None and queue.max_length is not None and makes_room(queue):
-            excess = waiting(session, number) - queue.max_length
-            if excess > 0:
-                overflow(session, number, queue, excess)
+        if queue is not None and makes_room(queue):
+            bury_oldest(session, number, queue, excess(session, number, queue))
 
 
-def overflow(session: Session, number: int, queue: Queue, excess: int) -> None:
-    """The oldest waiting ones become dead letters."""
-    reason = f"overflow: queue {queue.name!r} keeps its newest {queue.max_length} messages"
-    deadletters.bury_seqs(session, session.value(OLDEST, (number, excess)), reason, "Overflow")
+def excess(session: Session, number: int, queue: Queue) -> int:
+    """How many more than it may hold."""
+    if queue.max_length is None or estimate(session, number, queue) is not None:
+        return 0
+    return count(session, number) - queue.max_length
+
+
+def bury_oldest(session: Session, number: int, queue: Queue, most: int) -> None:
+    """So many of those that wait become dead letters."""
+    if most > 0:
+        reason = f"overflow: queue {queue.name!r} keeps its newest {queue.max_length} messages"
+        deadletters.bury_seqs(session, session.value(OLDEST, (number, most)), reason, "Overflow")

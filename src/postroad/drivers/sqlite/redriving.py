@@ -127,6 +127,7 @@ def why_not(session: Session, queue: int) -> str:
 def send_back(session: Session, chosen: Sequence[Letter], pace: Pace) -> None:
     """New messages with what the letters had. Their own time of expiry is over; their queue's counts from now on."""
     now = session.clock()
+    session.bump("redriven", len(chosen))
     first = session.bump("seq", len(chosen)) - len(chosen) + 1
     times = pace.times(now, len(chosen))
     rows = [

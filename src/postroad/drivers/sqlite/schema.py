@@ -67,7 +67,7 @@ CREATE TABLE exchange(name TEXT PRIMARY KEY, declared TEXT NOT NULL) WITHOUT ROW
 CREATE TABLE binding(
     declared TEXT PRIMARY KEY, exchange TEXT NOT NULL, target TEXT NOT NULL, to_exchange INTEGER NOT NULL);
 CREATE INDEX binding_target ON binding(target);
-INSERT INTO counter VALUES('topology', 0), ('unrouted', 0);
+INSERT INTO counter VALUES('topology', 0), ('unrouted', 0), ('redriven', 0);
 INSERT INTO counter SELECT 'queues', coalesce(max(id), 0) FROM queue;
 INSERT INTO counter SELECT 'published:' || id, 0 FROM queue;
 CREATE INDEX due_queue ON due(queue, seq);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 import msgspec
@@ -24,13 +24,22 @@ class NotAsExpected(Exception):
     """The short way of an operation found an exception to its rule: roll back, and do it the careful way."""
 
 
+class Fill(NamedTuple):
+    """What was in a queue, waiting and held, when so many had been published to it, and so many redriven to any."""
+
+    messages: int
+    published: int
+    redriven: int
+
+
 class Session:
     """One per process and file, used by the writer thread. ``bells``: whom to wake after the commit.
 
+    ``fills``: how full bounded queues were when they were counted.
     ``directory``: what is known of the queues, in the transaction under way; ``committed``: before it, for other threads.
     """
 
-    __slots__ = ("bells", "clock", "committed", "connection", "directory", "next_due", "path")
+    __slots__ = ("bells", "clock", "committed", "connection", "directory", "fills", "next_due", "path")
 
     def __init__(self, connection: apsw.Connection, path: str, clock: Callable[[], float]) -> None:
         self.connection = connection
@@ -40,6 +49,7 @@ class Session:
         self.next_due: float | None = None
         self.directory: Directory = NOTHING_KNOWN
         self.committed: Directory = NOTHING_KNOWN
+        self.fills: dict[int, Fill] = {}
 
     def value(self, sql: str, bindings: tuple[Any, ...] | dict[str, Any] = ()) -> Any:
         """The first column of the first row, or None."""
@@ -59,6 +69,16 @@ class Session:
             yield
         finally:
             self.connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """A part of the transaction that is undone when it raises."""
+        try:
+            with self.connection:
+                yield
+        except BaseException:
+            self.fills.clear()
+            raise
 
     def bump(self, counter: str, by: int) -> int:
         """Add to a counter; the new value."""

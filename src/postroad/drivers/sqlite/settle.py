@@ -64,7 +64,7 @@ def settle_all(session: Session, settlements: Sequence[Settlement], careful: boo
         return settle_together(session, settlements)
     held, failures = still_held(session, settlements)
     try:
-        with session.connection:
+        with session.attempt():
             failures += settle_together(session, held)
     except NotAsExpected:
         failures += [failure for settlement in held for failure in settle_alone(session, settlement)]
@@ -84,7 +84,7 @@ def settle_alone(session: Session, settlement: Settlement) -> list[SettlementFai
     """All of it, or nothing: undone when one of its sends is not taken."""
     failures: list[SettlementFailure] = []
     try:
-        with session.connection:
+        with session.attempt():
             failures = settle_together(session, [settlement])
     except Unsent as unsent:
         failures = [judging.unsettled(settlement, unsent.refused)]

@@ -112,13 +112,14 @@ def publish_together(session: Session, operations: Sequence[PublishOperation]) -
 
 
 class CallOperation(Operation[T]):
-    """Any function of the session, in a transaction."""
+    """Any function of the session, in a transaction. It sees what other processes declared or removed."""
 
     def __init__(self, call: Callable[[Session], T]) -> None:
         super().__init__()
         self.call = call
 
     def apply(self, session: Session) -> None:
+        session.freshen()
         self.answer = self.call(session)
 
     def after(self, session: Session) -> T:
@@ -136,6 +137,7 @@ class ReadOperation(Operation[T]):
         return False
 
     def after(self, session: Session) -> T:
+        session.freshen()
         return self.call(session)
 
 
@@ -314,5 +316,6 @@ def apply_all(session: Session, wanted: Sequence[Operation[Any]]) -> None:
 def roll_back(session: Session) -> None:
     """A full disk may have rolled back already. What was declared in this transaction is unknown again."""
     session.directory = session.committed
+    session.fills.clear()
     if session.connection.in_transaction:
         session.connection.execute("ROLLBACK")
