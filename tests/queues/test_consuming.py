@@ -34,6 +34,22 @@ class Order(msgspec.Struct):
     id: int
 
 
+class Model:
+    """What we know of a pydantic model."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def model_dump(self, mode: str) -> dict[str, Any]:
+        return {"n": self.n}
+
+    @classmethod
+    def model_validate(cls, value: Any) -> Model:
+        if not isinstance(value["n"], int):
+            raise ValueError("n is no number")  # noqa: TRY004
+        return cls(value["n"])
+
+
 @dataclasses.dataclass
 class Click:
     user: str
@@ -115,16 +131,15 @@ def test_a_schema_decides_for_a_handler_that_says_nothing(app: App, seen: Seen) 
 
 
 def test_pydantic_models(app: App, seen: Seen) -> None:
-    pydantic = pytest.importorskip("pydantic")
-    model = pydantic.create_model("Model", n=(int, ...))
-    q = app.queue("models", schema=model)
+    q = app.queue("models", schema=Model)
 
-    def handle(body: Any) -> None:
+    @q.consumer
+    def handle(body: Model) -> None:
         seen(body.n)
 
-    handle.__annotations__["body"] = model
-    q.consumer(handle)
-    q.put(model(n=4))
+    q.put(Model(4))
+    with pytest.raises(errors.Undecodable, match="n is no number"):
+        q.put(Model("four"))  # type: ignore[arg-type]
     with app.worker():
         assert seen.wait(1) == [4]
 
@@ -211,6 +226,9 @@ def test_what_is_no_handler(app: App) -> None:
         ({"sequence": "n", "ack": "early"}, "waited for"),
         ({"sequence": 5}, "sequence=5"),
         ({"inbox": 5}, "inbox=5"),
+        ({"prefetch_count": 1}, r"Instead: prefetch="),
+        ({"auto_ack": True}, "Instead: ack="),
+        ({"max_delivery": 1}, "Did you mean 'max_deliveries'"),
     ],
     ids=lambda part: str(part)[:30],
 )

@@ -67,9 +67,9 @@ def test_choosing(app: App) -> None:
     assert letters.count(error_type=errors.DeadLetter) == letters.count(error_type="postroad.errors.DeadLetter") == 2
     assert letters.count(id=letters.peek()[0].message.id) == 1
     with pytest.raises(errors.InvalidOption, match="letters are chosen by error_type"):
-        letters.peek(colour="red")
+        letters.peek(colour="red")  # type: ignore[call-arg]
     with pytest.raises(errors.InvalidOption, match="since="):
-        letters.peek(since=[1])
+        letters.peek(since=[1])  # type: ignore[typeddict-item]
 
 
 def test_redrive(app: App) -> None:
@@ -364,6 +364,9 @@ def test_handlers_that_make_no_sense(app: App) -> None:
         @app.on_dead_letter
         def wrong(letter: dict[str, Any]) -> None: ...
 
-    app.on_dead_letter(name="same")(lambda letter: None)
-    with pytest.raises(errors.ConfigurationError, match="dead-letter handler 'same'"):
-        app.on_dead_letter(name="same")(lambda letter: None)
+    def one(letter: DeadLetterRecord) -> None: ...
+    def two(letter: DeadLetterRecord) -> None: ...
+
+    app.on_dead_letter(name="same")(one)
+    with pytest.raises(errors.ConfigurationError, match="named 'same'"):
+        app.on_dead_letter(name="same")(two)

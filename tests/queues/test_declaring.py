@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.queues.conftest import Seen
 
 from postroad import App, Router, errors
 
@@ -108,17 +109,32 @@ def test_a_router_and_its_app_may_both_name_a_queue(app: App) -> None:
 
 
 def test_two_routers_with_a_consumer_each_for_one_queue(app: App) -> None:
-    for number in (1, 2):
-        router = Router()
+    one, two = Router(), Router()
 
-        @router.queue("work").consumer(name=f"handle {number}")
-        def handle(body: int) -> None: ...
+    @one.queue("work").consumer(name="handle 1")
+    def first(body: int) -> None: ...
 
-        if number == 1:
-            app.include(router)
-        else:
-            with pytest.raises(errors.ConfigurationError, match="consumer 'work'"):
-                app.include(router)
+    @two.queue("work").consumer(name="handle 2")
+    def second(body: int) -> None: ...
+
+    app.include(one)
+    with pytest.raises(errors.ConfigurationError, match="has a consumer already, handle 1; a second one, handle 2"):
+        app.include(two)
+
+
+def test_the_same_function_declared_once_more_takes_its_own_place(app: App, seen: Seen) -> None:
+    for number in (1, 2):  # as a module that is imported again, or a notebook's cell, would
+
+        @app.queue("work").consumer
+        def handle(body: int, number: int = number) -> None:
+            seen((number, body))
+
+        @app.on_dead_letter
+        def escalate(letter: Any) -> None: ...
+
+    app.queue("work").put(5)
+    with app.worker():
+        assert seen.wait(1) == [(2, 5)]
 
 
 def test_an_exclusive_queue_has_one_taker(url: str) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import msgspec
 
@@ -29,6 +29,18 @@ CHUNK = 10_000
 
 Moment = datetime | Duration
 """A moment, or how long ago: "1h" is an hour ago."""
+
+
+class Choice(TypedDict, total=False):
+    """Which letters: see DeadLetters."""
+
+    error_type: type[BaseException] | str | None
+    fingerprint: str | None
+    reason: str | None
+    id: str | None
+    number: int | None
+    since: Moment | None
+    until: Moment | None
 
 
 class DeadLetterGroup(msgspec.Struct, frozen=True):
@@ -55,16 +67,16 @@ class DeadLetters:
         self.owner = owner
         self.of = of
 
-    def peek(self, n: int = 10, **choice: Any) -> list[DeadLetterRecord]:
+    def peek(self, n: int = 10, **choice: Unpack[Choice]) -> list[DeadLetterRecord]:
         """The ``n`` that died last. They stay where they are. ``choice``: see DeadLetters."""
         return ask(self.owner(), newest(self.which(choice), n), "dead_letters.peek", "dead_letters.apeek(...)")
 
-    async def apeek(self, n: int = 10, **choice: Any) -> list[DeadLetterRecord]:
+    async def apeek(self, n: int = 10, **choice: Unpack[Choice]) -> list[DeadLetterRecord]:
         """The ``n`` that died last. They stay where they are. ``choice``: see DeadLetters."""
         return await aask(self.owner(), newest(self.which(choice), n))
 
     def redrive(
-        self, limit: int | None = None, *, rate: str | float | None = None, dry_run: bool = False, **choice: Any
+        self, limit: int | None = None, *, rate: str | float | None = None, dry_run: bool = False, **choice: Unpack[Choice]
     ) -> Redriven:
         """Send them back to their queues, oldest first, as if new, bytes unchanged; what dies meanwhile stays dead.
 
@@ -75,7 +87,7 @@ class DeadLetters:
         return ask(self.owner(), act, "dead_letters.redrive", "dead_letters.aredrive(...)")
 
     async def aredrive(
-        self, limit: int | None = None, *, rate: str | float | None = None, dry_run: bool = False, **choice: Any
+        self, limit: int | None = None, *, rate: str | float | None = None, dry_run: bool = False, **choice: Unpack[Choice]
     ) -> Redriven:
         """Send them back to their queues, oldest first, as if new, bytes unchanged; what dies meanwhile stays dead.
 
@@ -85,21 +97,21 @@ class DeadLetters:
         act = redrive(self.which(choice), most(limit), per_second(rate), dry_run)
         return await aask(self.owner(), act)
 
-    def purge(self, limit: int | None = None, *, dry_run: bool = False, **choice: Any) -> int:
+    def purge(self, limit: int | None = None, *, dry_run: bool = False, **choice: Unpack[Choice]) -> int:
         """Delete them, oldest first; answers how many. ``dry_run``: only count. ``choice``: see DeadLetters."""
         act = purge(self.which(choice), most(limit), dry_run)
         return ask(self.owner(), act, "dead_letters.purge", "dead_letters.apurge(...)")
 
-    async def apurge(self, limit: int | None = None, *, dry_run: bool = False, **choice: Any) -> int:
+    async def apurge(self, limit: int | None = None, *, dry_run: bool = False, **choice: Unpack[Choice]) -> int:
         """Delete them, oldest first; answers how many. ``dry_run``: only count. ``choice``: see DeadLetters."""
         return await aask(self.owner(), purge(self.which(choice), most(limit), dry_run))
 
-    def count(self, **choice: Any) -> int:
+    def count(self, **choice: Unpack[Choice]) -> int:
         """How many there are."""
         which = self.which(choice)
         return self.ask(lambda driver: inspectable(driver).count_dead(which), "count")
 
-    def groups(self, **choice: Any) -> list[DeadLetterGroup]:
+    def groups(self, **choice: Unpack[Choice]) -> list[DeadLetterGroup]:
         """What they died of, most frequent first."""
         return self.ask(grouped(self.which(choice)), "groups")
 
@@ -117,7 +129,7 @@ class DeadLetters:
         changed = None if headers is None else checked_headers(headers)
         return self.ask(edit(self.which({"number": number}), content, changed), "edit")
 
-    def export(self, path: str | Path, **choice: Any) -> int:
+    def export(self, path: str | Path, **choice: Unpack[Choice]) -> int:
         """Write them to a file, one JSON object a line, oldest first; they stay where they are. Answers how many."""
         return self.ask(export(self.which(choice), Path(path)), "export")
 
@@ -130,13 +142,12 @@ class DeadLetters:
     def ask(self, question: Question[T], verb: str) -> T:
         return ask(self.owner(), question, f"dead_letters.{verb}", f"asyncio.to_thread(letters.{verb}, ...)")
 
-    def which(self, choice: Mapping[str, Any]) -> DeadLetterFilter:
+    def which(self, choice: Choice) -> DeadLetterFilter:
         """The choice within what this object is about. Raises InvalidOption."""
-        known = ("error_type", "fingerprint", "reason", "id", "number", "since", "until")
         for name in choice:
-            if name not in known:
-                raise InvalidOption(f"{name}=: letters are chosen by {', '.join(known)}.")
-        said = {name: value for name, value in choice.items() if value is not None}
+            if name not in Choice.__annotations__:
+                raise InvalidOption(f"{name}=: letters are chosen by {', '.join(Choice.__annotations__)}.")
+        said: dict[str, Any] = {name: value for name, value in choice.items() if value is not None}
         if isinstance(said.get("error_type"), type):
             said["error_type"] = qualified_name(said["error_type"])
         for name in ("since", "until"):

@@ -19,6 +19,18 @@ def handler_name(function: Callable[..., Any], given: str | None) -> str:
     return given or f"{module_of(function)}.{function.__qualname__}"
 
 
+def same_place(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+    """Whether both are written at one place: a module that was imported once more declares the same again."""
+    return place(one) == place(other)
+
+
+def place(function: Callable[..., Any]) -> tuple[str, str]:
+    """File and name; at a prompt or in a notebook, where each cell is a file of its own, the name alone."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    file = "" if code is None or function.__module__ == "__main__" else code.co_filename
+    return file, function.__qualname__
+
+
 def sole_parameter(function: Callable[..., Any], write: str) -> inspect.Parameter:
     """The parameter that takes the message. Raises ConfigurationError, showing what to ``write``."""
     parameters = list(inspect.signature(function).parameters.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,10 +26,10 @@ from postroad.engine.checks import (
     executor_of,
 )
 from postroad.engine.handler import Batch, Gate, Handler
-from postroad.engine.parameters import handler_name, item_type, readable, sole_parameter, written_type
+from postroad.engine.parameters import handler_name, item_type, readable, same_place, sole_parameter, written_type
 from postroad.engine.records import MessageHandlerBase
 from postroad.engine.route import Owner
-from postroad.errors import InvalidOption, NotSupported
+from postroad.errors import ConfigurationError, InvalidOption, NotSupported
 from postroad.queues.gates import ON_GAP, Field, Sequencing, field, mark_of, whole_number
 
 if TYPE_CHECKING:
@@ -81,6 +82,32 @@ class ConsumerOptions(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def gathering(self) -> Batch | None:
         return None if self.batch is None else Batch(self.batch, seconds(self.batch_wait, "batch_wait"))
+
+
+FOREIGN = {
+    "auto_ack": 'ack="early" is at most once; without it a message stays until its handler has ended',
+    "no_ack": 'ack="early" is at most once; without it a message stays until its handler has ended',
+    "acks_late": "nothing: a message stays until its handler has ended",
+    "prefetch_count": "prefetch=...",
+    "requeue": "retry=Retry(max=3), or `raise RetryLater(after=5)` in the handler: never for ever",
+    "max_retries": "retry=Retry(max=...)",
+    "batch_size": "batch=...",
+    "group": "nothing: a queue has one consumer; for several groups, bind a queue each to an exchange, or publish events",
+    "exclusive": "app.queue(..., exclusive=True)",
+}
+
+
+def consumer_options(options: dict[str, Any]) -> ConsumerOptions:
+    """Raises InvalidOption, with what to write instead."""
+    known = ConsumerOptions.__struct_fields__
+    for option in options:
+        if option in FOREIGN:
+            raise InvalidOption(f"@q.consumer({option}=...) is not how it is written here. Instead: {FOREIGN[option]}.")
+        if option not in known:
+            close = difflib.get_close_matches(option, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise InvalidOption(f"@q.consumer({option}=...): there is no such option.{hint} Known: {', '.join(known)}.")
+    return ConsumerOptions(**options)
 
 
 class MessageHandler(MessageHandlerBase):
@@ -181,6 +208,14 @@ class QueueConsumer:
 
     def adopt(self, owner: Owner) -> None:
         """An app took it in."""
+
+    def check_alike(self, present: object) -> None:
+        """Raises ConfigurationError for another function: each message would go to either."""
+        if isinstance(present, QueueConsumer) and not same_place(present.handler.function, self.handler.function):
+            raise ConfigurationError(
+                f"Queue {self.name!r} has a consumer already, {present.handler.name}; a second one, {self.handler.name}, would take "
+                "messages from it at random. Handle both in one function, or give each a queue and bind both to an exchange."
+            )
 
     def topology(self) -> Topology:
         """A temporary queue exists where it is taken from; any other by its own declaration."""

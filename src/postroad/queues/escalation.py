@@ -19,7 +19,7 @@ from postroad.engine.annotations import describe
 from postroad.engine.checks import checked_count, checked_retry, executor_of
 from postroad.engine.errortypes import loaded_type, qualified_name
 from postroad.engine.handler import Handler
-from postroad.engine.parameters import handler_name, sole_parameter, written_type
+from postroad.engine.parameters import handler_name, same_place, sole_parameter, written_type
 from postroad.engine.records import MessageHandlerBase
 from postroad.engine.route import Owner
 from postroad.errors import ConfigurationError, InvalidOption
@@ -116,6 +116,13 @@ class DeadLetterSource:
     def adopt(self, owner: Owner) -> None:
         """An app took it in: a task's queue is known now."""
         self.sources = self.find_sources(owner)
+
+    def check_alike(self, present: object) -> None:
+        """Raises ConfigurationError for another function of its name."""
+        if isinstance(present, DeadLetterSource) and not same_place(present.handler.function, self.handler.function):
+            raise ConfigurationError(
+                f"Two handlers of dead letters are named {self.name!r}, and would share a queue: give one of them another name=."
+            )
 
     def topology(self) -> Topology:
         """Its queue, bound to what it hears of."""

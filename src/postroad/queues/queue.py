@@ -20,10 +20,10 @@ from postroad.engine.checks import Routes, checked_priority
 from postroad.engine.deadletters import DeadLetters
 from postroad.engine.forks import on_fork
 from postroad.engine.route import Owner
-from postroad.errors import ConfigurationError, InvalidOption
+from postroad.errors import InvalidOption
 from postroad.ports.driver import DeadLetterFilter
 from postroad.queues import looking
-from postroad.queues.consumer import ConsumerOptions, QueueConsumer
+from postroad.queues.consumer import QueueConsumer, consumer_options
 from postroad.queues.envelope import Envelope, Key, envelope, key_field
 from postroad.queues.gates import Field, GateMaker, no_gates
 from postroad.queues.looking import Peeked
@@ -299,7 +299,7 @@ class MessageQueue(Generic[T]):
         handled in its order; a gap waits ``gap_timeout``, then ``on_gap``: "dead-letter" or "skip".
         Raises ConfigurationError for a second one, InvalidOption.
         """
-        said = ConsumerOptions(**options)
+        said = consumer_options(options)
 
         def declare(function: F) -> F:
             self.take_in(QueueConsumer(self, function, said))
@@ -308,12 +308,8 @@ class MessageQueue(Generic[T]):
         return declare(*functions) if functions else declare
 
     def take_in(self, consumer: QueueConsumer) -> None:
-        present = self.consumed_by
-        if present is not None:
-            raise ConfigurationError(
-                f"Queue {self.name!r} has a consumer already, {present.handler.name}; a second one, {consumer.handler.name}, would "
-                "take messages from it at random. Handle both in one function, or give each a queue and bind both to an exchange."
-            )
+        if self.consumed_by is not None:
+            consumer.check_alike(self.consumed_by)
         self.consumed_by = consumer
         self.used()
         if self.declare is not None:
