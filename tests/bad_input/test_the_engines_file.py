@@ -26,6 +26,7 @@ from tests.bad_input.support import (
 
 from postroad.drivers.registry import open_driver
 from postroad.drivers.sqlite import filesystem
+from postroad.drivers.sqlite.schema import VERSION
 from postroad.errors import (
     CorruptEngine,
     InvalidURL,
@@ -104,7 +105,7 @@ def test_newer_schema(tmp_path: Path) -> None:
 
     with pytest.raises(NewerSchema) as newer, engine(file):
         pass
-    says(newer.value, str(file), "schema version 999", "this Postroad knows up to 1", "upgrade Postroad")
+    says(newer.value, str(file), "schema version 999", f"this Postroad knows up to {VERSION}", "upgrade Postroad")
     assert file.read_bytes() == before
 
     altered(file, "PRAGMA user_version=1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from tests.drivers.support import by, comes_true, counted, hears, killed, opened
 from postroad.core.message import Receipt, Refused, Unique
 from postroad.core.outcome import ACCEPT, Settlement
 from postroad.core.topology import Binding, Exchange, Queue
-from postroad.drivers.sqlite import bounds
+from postroad.drivers.sqlite import bounds, operations, publish
 from postroad.drivers.sqlite.driver import SqliteDriver
+from postroad.drivers.sqlite.session import Session
 from postroad.ports.driver import DeadLetterFilter, Subscription
 from postroad.testing.conformance.desk import Ear
 
@@ -162,6 +164,30 @@ def test_room_is_told_to_whoever_asks_in_the_transaction() -> None:
             await driver.publish([to("r"), to("r", key="k"), to("d"), to("free")])
             rooms = [await room(driver, name) for name in ("r", "d", "free")]
             assert rooms == [1, 2, None]
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_was_counted_in_a_transaction_that_was_undone_is_forgotten(whole: bool) -> None:
+    """The whole transaction, or a part of it."""
+
+    def undone(session: Session) -> None:
+        operations.purge(session, "b", 10)
+        publish.publish(session, [to("b"), to("b")])  # which needs a count, and finds the queue empty
+        raise KeyError
+
+    def partly(session: Session) -> None:
+        with contextlib.suppress(KeyError), session.attempt():
+            undone(session)
+
+    async def check() -> None:
+        async with opened(None, Queue("b", max_length=3)) as driver:
+            await driver.publish([to("b"), to("b")])
+            with contextlib.suppress(KeyError):
+                await driver.call(undone if whole else partly)
+            answers = await driver.publish([to("b"), to("b"), to("b")])
+            assert [isinstance(answer, Receipt) for answer in answers] == [True, False, False]
 
     asyncio.run(check())
 
