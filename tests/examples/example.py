@@ -22,7 +22,10 @@ class Example:
     """``folder``: the copy. Programs run in it, as in a terminal of its own."""
 
     def __init__(self, name: str, place: Path) -> None:
-        self.folder = Path(shutil.copytree(EXAMPLES / name, place / name))
+        self.folder = place / name
+        self.folder.mkdir()
+        for program in (EXAMPLES / name).glob("*.py"):
+            shutil.copy(program, self.folder)
         self.log = place / "worker.log"
 
     def run(self, program: str, *words: object) -> list[str]:
