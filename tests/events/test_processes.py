@@ -32,6 +32,29 @@ def say(*words: str) -> None:
         file.write(json.dumps(words) + "\\n")
 '''
 
+HEAVY = '''
+import os
+from postroad import Retry, current
+
+@app.subscribe(OrderCreated, group="heavy", executor="process", order="skip", retry=Retry(max=1, base=0.2), inbox="order_id")
+def compute(order: OrderCreated) -> None:
+    say("heavy", order.order_id, str(current.task.attempt), current.event.source, str(os.getpid() != int(os.environ["WORKER_PID"])))
+    if current.task.attempt == 1:
+        raise ValueError("not at once")
+'''
+WORK_HEAVILY = """
+import os, time
+os.environ["WORKER_PID"] = str(os.getpid())
+from pathlib import Path
+import shop
+from shop import OrderCreated
+shop.app.engine()
+shop.app.publish(OrderCreated(order_id="7"))
+deadline = time.monotonic() + 20
+with shop.app.worker(threads=1):
+    while time.monotonic() < deadline and not (Path({out!r}).exists() and len(Path({out!r}).read_text().splitlines()) >= 4):
+        time.sleep(0.01)
+"""
 DECLARE = "from shop import app; app.engine()"
 PUBLISH = """
 from shop import OrderCreated, app
@@ -94,3 +117,13 @@ def test_a_publisher_need_not_know_the_groups(shop: Shop) -> None:
     shop.run(PUBLISH_FROM_ELSEWHERE)
     shop.run(WORK, count=2)
     assert shop.said == [["audit", "6"], ["inventory", "6"]]
+
+
+def test_a_handler_in_a_process_of_its_own(shop: Shop) -> None:
+    with (shop.folder / "shop.py").open("a") as file:
+        file.write(HEAVY)
+    shop.run(WORK_HEAVILY)
+    assert [said for said in shop.said if said[0] == "heavy"] == [
+        ["heavy", "7", "1", "shop", "True"],
+        ["heavy", "7", "2", "shop", "True"],
+    ]
