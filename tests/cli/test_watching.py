@@ -141,6 +141,16 @@ def test_top_shows_queues_handlers_and_rates(market: Market, terminal: Terminal)
     assert "\x1b" not in text and "25.0%" in text and "WAIT P95" in text
 
 
+def test_what_expired_is_dead_without_a_run(market: Market, terminal: Terminal) -> None:
+    market.declare()
+    terminal.run("put", "brief", "{}").expect(0)
+    until(lambda: terminal.run("check", "queue", "brief", "--max-age", "0.3s").code == 1)
+    with market.app.worker():
+        until(lambda: market.app.inspect.statistics().queues[0].flow.dead)
+    brief = market.app.inspect.statistics().queues[0]
+    assert (brief.queue, brief.flow.consumed, brief.flow.dead) == ("brief", 0, 1)
+
+
 def test_top_twice_tells_the_rate_in(market: Market, terminal: Terminal) -> None:
     worked(market, terminal)
     first, second = terminal.run("top", "--count", "2", "-o", "jsonl").expect(0).lines

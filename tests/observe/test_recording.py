@@ -16,6 +16,12 @@ from postroad.errors import InvalidOption
 
 START = 6_000.0
 ADD = NamedHandler("shop.add")
+EARLY = NamedHandler("shop.early")
+EARLY.ack_early = True
+
+
+def delivery(queued_at: float, due_at: float | None = None, attempt: int = 1) -> Delivery:
+    return Delivery(Message("1", b"", queued_at=queued_at, due_at=due_at), "default", (1, 1), attempt)
 
 
 def ended(
@@ -31,10 +37,10 @@ def ended(
     handler: NamedHandler = ADD,
 ) -> None:
     started_at = now - run_s
-    delivery = Delivery(Message("1", b"", queued_at=started_at - wait_s, due_at=due_at), "default", (1, 1), attempt)
-    job = Job(delivery, handler)
+    taken = delivery(started_at - wait_s, due_at, attempt)
+    job = Job(taken, handler)
     job.started_at, job.ended_at = (started_at, now) if ran else (0.0, 0.0)
-    statistics.record(job, Settlement(delivery, outcome), now)
+    statistics.record(job, Settlement(taken, outcome), now)
 
 
 def series(put: Put, name: str = "default\x1fshop.add") -> SeriesCounts:
@@ -47,9 +53,13 @@ def test_outcomes_are_told_apart() -> None:
         ended(statistics, START, outcome)
     ended(statistics, START, Reject("expired: too late"), ran=False)
     ended(statistics, START, ACCEPT, ran=False)
+    ended(statistics, START, Reject("no"), handler=EARLY)
+    statistics.record_all([(None, Settlement(delivery(START), Reject("expired")))], START)
     (put,) = statistics.flush(START)
-    counts = series(put)
+    counts, early, nobody = series(put), series(put, "default\x1fshop.early"), series(put, "default\x1f")
     assert (counts.runs, counts.retried, counts.dead, counts.unrun) == (5, 2, 1, 1)
+    assert (early.runs, early.dead, early.lost) == (1, 0, 1)
+    assert (nobody.runs, nobody.unrun) == (0, 1)
     assert Histogram(counts.run).total == 5
 
 
@@ -70,14 +80,24 @@ def test_a_document_says_all_of_its_minute_and_the_next_one_begins_anew() -> Non
     (first,) = statistics.flush(START)
     ended(statistics, START + 2)
     (second,) = statistics.flush(START + 2)
-    assert (first.kind, first.key) == ("statistics", f"{100:010d}:w") == (second.kind, second.key)
+    assert first.key.startswith(f"{100:010d}:w:") and first.kind == "statistics"
+    assert second.key == first.key
     assert (series(first).runs, series(second).runs) == (1, 2)
     assert first.expires_at == START + 60 + KEPT_S
     ended(statistics, START + 3)
     ended(statistics, START + 60)
     finished, now = statistics.flush(START + 61)
     assert (finished.key, series(finished).runs) == (first.key, 3)
-    assert (now.key, series(now).runs) == (f"{101:010d}:w", 1)
+    assert series(now).runs == 1 and now.key.startswith(f"{101:010d}:w:")
+
+
+def test_two_in_one_process_write_over_nothing_of_each_other() -> None:
+    keys = set()
+    for _ in range(2):
+        statistics = Statistics("w")
+        ended(statistics, START)
+        keys |= {put.key for put in statistics.flush(START)}
+    assert len(keys) == 2
 
 
 def test_nothing_is_written_when_nothing_ended_nor_twice_a_second() -> None:

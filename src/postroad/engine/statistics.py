@@ -29,7 +29,8 @@ SWITCH = "POSTROAD_STATISTICS"
 class SeriesCounts(msgspec.Struct, frozen=True, omit_defaults=True):
     """One handler's runs of one queue in one minute, as written down.
 
-    ``runs``: ended, however; of them ``retried`` and ``dead`` have failed. ``unrun``: became dead letters without a run.
+    ``runs``: ended, however; of them ``retried``, ``dead`` and ``lost`` (acknowledged before they ran) have failed.
+    ``unrun``: became dead letters without a run; such a series may be of no handler, "".
     ``wait`` (from the send, or from its due time, to the first start) and ``run``: packed histograms.
     """
 
@@ -37,6 +38,7 @@ class SeriesCounts(msgspec.Struct, frozen=True, omit_defaults=True):
     retried: int = 0
     dead: int = 0
     unrun: int = 0
+    lost: int = 0
     wait: list[int] = []
     run: list[int] = []
 
@@ -50,11 +52,11 @@ class StatisticsDocument(msgspec.Struct, frozen=True):
 class Series:
     """The same, while it is counted. ``run_s`` and ``wait_s``: durations that are in no histogram yet."""
 
-    __slots__ = ("dead", "name", "retried", "run", "run_s", "runs", "unrun", "wait", "wait_s")
+    __slots__ = ("dead", "lost", "name", "retried", "run", "run_s", "runs", "unrun", "wait", "wait_s")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.runs = self.retried = self.dead = self.unrun = 0
+        self.runs = self.retried = self.dead = self.unrun = self.lost = 0
         self.wait, self.run = Histogram(), Histogram()
         self.wait_s: list[float] = []
         self.run_s: list[float] = []
@@ -69,7 +71,8 @@ class Series:
 
     def counts(self) -> SeriesCounts:
         self.fold()
-        return SeriesCounts(self.runs, self.retried, self.dead, self.unrun, self.wait.packed(), self.run.packed())
+        wait, run = self.wait.packed(), self.run.packed()
+        return SeriesCounts(self.runs, self.retried, self.dead, self.unrun, self.lost, wait, run)
 
 
 NO_SERIES = Series("")
@@ -81,7 +84,8 @@ class Statistics:
     __slots__ = ("changed", "finished", "flushed_at", "minute", "minute_ends", "series", "worker")
 
     def __init__(self, worker: str) -> None:
-        self.worker = worker
+        # Another one of this process, in the same minute, must not write over what this one wrote.
+        self.worker = f"{worker}:{os.urandom(4).hex()}"
         self.series: dict[tuple[str, str], Series] = {}
         self.finished: list[Put] = []
         self.minute = 0
@@ -100,6 +104,7 @@ class Statistics:
         source, handler, series = "", None, NO_SERIES
         for job, settlement in ended:
             if job is None:
+                self.not_run(settlement)
                 continue
             delivery = job.delivery
             if job.handler is not handler or delivery.source != source:
@@ -107,7 +112,7 @@ class Statistics:
                 series = self.series_of(source, handler.name)
             started_at = job.started_at
             if settlement.outcome is not ACCEPT or not started_at:
-                self.unusual(series, settlement, started_at)
+                self.unusual(series, job, settlement)
             if started_at:
                 series.run_s.append((job.ended_at or now) - started_at)
                 if delivery.attempt == 1:
@@ -120,14 +125,22 @@ class Statistics:
     def series_of(self, queue: str, handler: str) -> Series:
         return self.series.get((queue, handler)) or self.new_series(queue, handler)
 
-    def unusual(self, series: Series, settlement: Settlement, started_at: float) -> None:
+    def unusual(self, series: Series, job: Job, settlement: Settlement) -> None:
         """It failed, or there was no run."""
         kind = type(settlement.outcome)
-        if kind is Reject:
-            series.dead += bool(started_at)
-            series.unrun += not started_at
+        if not job.started_at:
+            series.unrun += kind is Reject
         elif kind is Release:
-            series.retried += bool(started_at)
+            series.retried += 1
+        elif kind is Reject and job.handler.ack_early:
+            series.lost += 1
+        else:
+            series.dead += kind is Reject
+
+    def not_run(self, settlement: Settlement) -> None:
+        """No handler got to see it: expired, convicted, of no known name."""
+        if type(settlement.outcome) is Reject:
+            self.series_of(settlement.delivery.source, "").unrun += 1
 
     def new_series(self, queue: str, handler: str) -> Series:
         series = self.series[queue, handler] = Series(f"{queue}{BETWEEN}{handler}")

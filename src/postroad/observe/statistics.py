@@ -30,7 +30,8 @@ class Times(msgspec.Struct, frozen=True):
 class Flow(msgspec.Struct, frozen=True):
     """What became of messages in the window.
 
-    ``consumed``: runs that ended, however; of them ``failed`` raised, and were ``retried`` or became dead letters.
+    ``consumed``: runs that ended, however; of them ``failed`` raised: they were ``retried``, became dead letters, or had been
+    acknowledged before.
     ``dead`` counts those that died without a run (expired) too. ``error_rate``: failed of consumed, None without any.
     ``wait``: from the send, or the due time, to the first start. ``run``: of every run.
     """
@@ -149,7 +150,7 @@ def put_together(
 ) -> StatisticsView:
     window_s = max(now - since, 1.0)
     counted = by_series(documents)
-    handlers = [HandlerStatistics(*key, flow(counted[key], window_s)) for key in sorted(counted)]
+    handlers = [HandlerStatistics(*key, flow(counted[key], window_s)) for key in sorted(counted) if key[1]]
     queues = tuple(of_queue(depth, counted, window_s, rates.get(depth.queue)) for depth in depths)
     subscriptions = tuple(queue for queue in queues if queue.carries == "events")
     return StatisticsView(now, since, window_s, queues, tuple(handlers), subscriptions)
@@ -185,7 +186,8 @@ def of_queue(depth: QueueDepth, counted: Counted, window_s: float, published_per
 def flow(counts: Sequence[SeriesCounts], window_s: float) -> Flow:
     consumed = sum(one.runs for one in counts)
     retried, died = sum(one.retried for one in counts), sum(one.dead for one in counts)
-    failed, dead = retried + died, died + sum(one.unrun for one in counts)
+    failed = retried + died + sum(one.lost for one in counts)
+    dead = died + sum(one.unrun for one in counts)
     return Flow(
         consumed,
         failed,
