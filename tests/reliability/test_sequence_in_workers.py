@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.reliability.engines import until
 
-from postroad import App, Event
+from postroad import App, Event, errors
 
 
 class Moved(Event, type="stock.moved", key="item"):
@@ -45,3 +45,16 @@ def test_a_subscription(app: App) -> None:
         until(lambda: list(app.dead_letters().peek(10)), "the one behind the gap is a dead letter")
     (letter,) = app.dead_letters().peek(10)
     assert seen == [1, 2, 3] and letter.error_type == "SequenceGap" and b'"seq":5' in letter.message.body
+
+
+def test_what_leaves_before_it_is_handled_has_no_order(app: App) -> None:
+    queue = app.queue("raw")
+    with pytest.raises(errors.InvalidOption, match="early"):
+
+        @queue.consumer(sequence="seq", ack="early")
+        def taken(body: dict[str, Any]) -> None: ...
+
+    with pytest.raises(errors.InvalidOption, match="early"):
+
+        @app.subscribe(Moved, group="stock", sequence="seq", ack="early")
+        def moved(event: Moved) -> None: ...

@@ -48,6 +48,10 @@ def sequenced(subscriber: AnySubscriber, which: Any, gap_timeout: Duration, on_g
                 f"sequence=: numbers order the events of one key, and {kind.__name__} has none: say it where it is declared, "
                 "key=..."
             )
+    if subscriber.options.ack == "early":
+        raise InvalidOption(
+            'sequence= with ack="early": the next number may come while this one is still handled. Use ack="late".'
+        )
     if subscriber.options.broadcast:
         raise InvalidOption(
             "sequence= with broadcast=True: the numbers are kept for a group, and a broadcast's ends with its process."
