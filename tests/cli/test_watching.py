@@ -83,7 +83,7 @@ def test_check_a_queue(market: Market, terminal: Terminal) -> None:
     said = terminal.run("check", "queue", "orders", "--max-age", "60s", "--max-length", "3", "--max-dead", "0").expect(
         0
     )
-    assert said.out.startswith("OK queue orders: oldest 0.") and said.out.count("\n") == 1
+    assert said.out.startswith("OK queue orders: oldest ") and said.out.count("\n") == 1
     exceeded = terminal.run("check", "queue", "orders", "--max-length", "2", "--min-consumers", "1").expect(1)
     assert exceeded.out == "EXCEEDED queue orders: 3 waiting (more than 2), 0 consumers (fewer than 1)\n"
     in_json = terminal.run("check", "queue", "orders", "--max-length", "2", "-o", "json").expect(1).json
