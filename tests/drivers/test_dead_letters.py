@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from postroad.core.delivery import ATTEMPTS_KEPT, Attempt
-from postroad.core.message import BODY_BYTES_MAX, Message
+from postroad.core.message import BODY_BYTES_MAX, Message, Receipt, Unique
 from postroad.core.outcome import Reject, Release
 from postroad.core.routing import DEAD_LETTERS
 from postroad.core.topology import Binding, Exchange, Queue, Thing
@@ -211,6 +211,42 @@ def test_a_second_death_is_seen(engine: Engine, play: Play) -> None:
                 ("OSError", "last"),
             ]
             assert all(entry.ended_at > entry.started_at > 0 for entry in redriven)
+
+    play(scene())
+
+
+def test_a_unique_key_is_taken_again(engine: Engine, play: Play) -> None:
+    """Free while the message is dead; taken when it waits again, unless another one has it by then."""
+
+    async def scene() -> None:
+        async with sit(engine) as desk:
+            first, second, third = (message(unique=Unique("u")) for _ in range(3))
+            await kill(desk, first)
+            await desk.operating.redrive(ALL, 1)
+            assert await desk.send(second) == [Receipt(second.id, duplicate_of=first.id)]
+            await desk.end(await desk.take_one(), outcome=Reject("no"))
+            assert await desk.send(third) == [Receipt(third.id)]
+            assert await desk.operating.redrive(ALL, 1) == Redriven(1)
+            await desk.end(*await desk.take(2))
+            assert await desk.send(second) == [Receipt(second.id)]
+
+    play(scene())
+
+
+def test_a_queue_that_is_deleted_leaves_no_originals(engine: Engine, play: Play) -> None:
+    async def scene() -> None:
+        async with sit(engine) as desk:
+            await establish(desk.driver, Queue("gone"))
+            await kill(desk, message(b"1"))
+            (letter,) = await letters(desk)
+            moved = msgspec.structs.replace(letter, source="gone")
+            assert await desk.operating.import_dead([moved]) == 1
+            (here, there) = await letters(desk)
+            for each in (here, there):
+                await desk.operating.edit_dead(each.number, b"2", None)
+            await desk.operating.delete_queue("gone")
+            assert set(await desk.documents(ORIGINAL, str(here.number), str(there.number))) == {str(here.number)}
+            assert [each.number for each in await letters(desk)] == [here.number]
 
     play(scene())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from postroad.core.topology import Binding, binding_key
+from postroad.drivers.sqlite import mending
 from postroad.drivers.sqlite.session import Session, nearest
 from postroad.drivers.sqlite.takers import takers
 from postroad.drivers.sqlite.topology import changed
@@ -23,7 +24,8 @@ KEYS = (
 MESSAGES = "DELETE FROM message WHERE seq IN (SELECT value FROM json_each(?1))"
 REST = "DELETE FROM {table} WHERE queue = ?1"
 FREE_BINDINGS = "DELETE FROM binding WHERE target = ?1 AND to_exchange = ?2 OR exchange = ?1 AND ?2"
-TABLES = ("ready", "follower", "due", "suspect", "leased", "lane", "inbox", "dead")
+LETTERS = "SELECT json_group_array(number) FROM dead WHERE queue = ?1"
+TABLES = ("ready", "follower", "due", "suspect", "leased", "lane", "inbox")
 
 
 def check_unused(folder: Path | None, name: str, session: Session) -> int:
@@ -50,6 +52,7 @@ def remove_queue(session: Session, number: int, name: str) -> int:
     session.connection.execute(KEYS, (seqs,))
     session.connection.execute(MESSAGES, (seqs,))
     count = int(session.connection.changes())
+    mending.remove(session, session.value(LETTERS, (number,)))
     for table in TABLES:
         session.connection.execute(REST.format(table=table), (number,))
     session.connection.execute("DELETE FROM queue WHERE id = ?", (number,))

@@ -24,6 +24,10 @@ FROM json_each(?1) e CROSS JOIN dead d ON d.number = e.value->>0
 """
 READY = "INSERT INTO ready SELECT queue, rank, seq FROM message WHERE seq >= ?1 AND key IS NULL AND due_at IS NULL"
 DUE = "INSERT INTO due SELECT due_at, seq, queue FROM message WHERE seq >= ?1 AND due_at IS NOT NULL"
+CLAIM = """
+INSERT OR IGNORE INTO claimed_key SELECT head ->> 4, id, NULL FROM message
+WHERE seq >= ?1 AND flags & 4 AND head ->> 5 IS NULL AND head ->> 4 IS NOT NULL
+"""
 FORGET = """
 DELETE FROM doc WHERE kind IN (SELECT value FROM json_each(?2))
 AND key IN (SELECT d.id FROM json_each(?1) e JOIN dead d ON d.number = e.value)
@@ -125,7 +129,8 @@ def why_not(session: Session, queue: int) -> str:
 
 
 def send_back(session: Session, chosen: Sequence[Letter], pace: Pace) -> None:
-    """New messages with what the letters had. Their own time of expiry is over; their queue's counts from now on."""
+    """New messages with what the letters had. Their own time of expiry is over; their queue's counts from now on. A unique
+    key that nobody has meanwhile is taken again until they are done."""
     now = session.clock()
     session.bump("redriven", len(chosen))
     first = session.bump("seq", len(chosen)) - len(chosen) + 1
@@ -137,6 +142,7 @@ def send_back(session: Session, chosen: Sequence[Letter], pace: Pace) -> None:
     session.connection.execute(REDRIVE, (as_json(rows), first, now))
     session.connection.execute(READY, (first,))
     session.connection.execute(DUE, (first,))
+    session.connection.execute(CLAIM, (first,))
     lanes.enter_since(session, first)
 
 
