@@ -11,7 +11,19 @@ import pytest
 from postroad.cli.main import main
 from postroad.errors import InvalidOption, NotSupported, UsageError
 from postroad.testing.torture import Kills, Plan, Tally, Verdict, torture
-from postroad.testing.torture.numbers import FOLLOW, KEPT, PLAIN, SENDING, follows, kind_of, pause_s
+from postroad.testing.torture.numbers import (
+    FOLLOW,
+    KEPT,
+    KEYED,
+    PLAIN,
+    SENDING,
+    copies,
+    follows,
+    kind_of,
+    pause_s,
+    publishes,
+    sent_by,
+)
 from postroad.testing.torture.records import ATTEMPTED, CONFIRMED, ENDED, PRODUCERS, STARTED, Recorder, read
 from postroad.testing.torture.tally import Ledger, Record
 
@@ -60,18 +72,21 @@ def number(kind: int, n: int = 1) -> int:
     return 8 * n + kind
 
 
-A, B, S = number(PLAIN), number(PLAIN, 2), number(SENDING)
+A, B, S, P = number(PLAIN), number(PLAIN, 2), number(SENDING), number(KEYED)
+FIRST, SECOND = copies(P)
 GOOD: list[Record] = [
     (ATTEMPTED, A, 1), (ATTEMPTED, B, 2), (ATTEMPTED, S, 3), (CONFIRMED, A, 1), (CONFIRMED, S, 3),
     (STARTED, A, 1), (STARTED, A, 1), (ENDED, A, 1), (STARTED, S, 3), (ENDED, S, 3),
     (STARTED, S + FOLLOW, 4), (ENDED, S + FOLLOW, 4),
+    (ATTEMPTED, P, 5), (CONFIRMED, P, 5), (STARTED, P, 5), (ENDED, P, 5),
+    (STARTED, FIRST, 6), (ENDED, FIRST, 6), (STARTED, SECOND, 6), (ENDED, SECOND, 6),
 ]  # fmt: skip
 
 
 def test_what_went_well_is_counted() -> None:
     tally = Ledger(GOOD).tally()
     assert tally == Tally(
-        attempted=3, confirmed=2, messages=3, handled=3, lost=0, duplicated=0, unexpected=0, starts=4, kept=()
+        attempted=4, confirmed=3, messages=6, handled=6, lost=0, duplicated=0, unexpected=0, starts=7, kept=()
     )
 
 
@@ -94,6 +109,12 @@ def without(*gone: Record) -> list[Record]:
         pytest.param([*GOOD, (ENDED, S + FOLLOW, 5)], 0, 0, 1, id="a second follow-up of one handler"),
         pytest.param([*GOOD, (STARTED, A + FOLLOW, 5)], 0, 0, 1, id="a follow-up of one that sends none"),
         pytest.param(without((ENDED, S, 3)), 1, 0, 1, id="a follow-up of a handler that did not end"),
+        pytest.param(without((ENDED, SECOND, 6)), 1, 0, 0, id="an event that one group did not handle"),
+        pytest.param(without((STARTED, FIRST, 6), (ENDED, FIRST, 6)), 1, 0, 0, id="an event that one group never saw"),
+        pytest.param([*GOOD, (ENDED, FIRST, 6)], 0, 1, 0, id="an event that one group handled twice"),
+        pytest.param([*GOOD, (ENDED, FIRST, 7)], 0, 0, 1, id="a second event of one handler"),
+        pytest.param(without((ENDED, P, 5)), 1, 0, 2, id="an event of a handler that did not end"),
+        pytest.param([*GOOD, (STARTED, copies(A)[0], 8)], 0, 0, 1, id="an event of one that publishes none"),
         pytest.param([*GOOD, (ATTEMPTED, A, 8), (ENDED, A, 8)], 0, 0, 1, id="two messages in one's place"),
     ],
 )
@@ -143,6 +164,8 @@ def test_what_numbers_mean() -> None:
     assert {kind_of(n) for n in range(100)} == set(range(8))
     assert not follows(S + FOLLOW)
     assert follows(S)
+    assert publishes(P) and not publishes(S) and not publishes(P + FOLLOW)
+    assert len({P, *sent_by(P), S, *sent_by(S), *copies(S)}) == 7
     assert all(0.01 <= pause_s(n) <= 0.05 for n in range(1000))
 
 

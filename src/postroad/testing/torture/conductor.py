@@ -12,6 +12,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -25,9 +26,9 @@ from postroad.ports.store import Store
 from postroad.testing.torture import numbers
 from postroad.testing.torture.order import Order
 from postroad.testing.torture.processes import Producer, Tree, still_running
-from postroad.testing.torture.records import ATTEMPTED, PRODUCERS, WORKERS, count, read
+from postroad.testing.torture.records import ATTEMPTED, PRODUCERS, SUBSCRIBERS, WORKERS, count, read
 from postroad.testing.torture.tally import Ledger
-from postroad.testing.torture.tasks import QUEUE, app
+from postroad.testing.torture.tasks import QUEUES, app
 from postroad.testing.torture.verdict import Kills, Verdict
 
 POLL_S = 0.02
@@ -212,11 +213,11 @@ class Conductor:
         await asyncio.sleep(POLL_S)
 
     async def until_empty(self, driver: Driver) -> int:
-        """Until the queue is, or nothing has moved for a minute; answers how many are left."""
+        """Until all queues are, or nothing has moved for a minute; answers how many are left."""
         self.moved_at = time.monotonic()
         while True:
             depth = await self.depth(driver)
-            state = (depth, count(self.folder, WORKERS))
+            state = (depth, count(self.folder, WORKERS), count(self.folder, SUBSCRIBERS))
             if state != self.moved:
                 self.moved, self.moved_at = state, time.monotonic()
             if depth == 0 or time.monotonic() - self.moved_at > STUCK_S:
@@ -241,28 +242,32 @@ class Conductor:
     # Looking
 
     def ledger(self) -> Ledger:
-        return Ledger([*read(self.folder, PRODUCERS), *read(self.folder, WORKERS)])
+        return Ledger(chain.from_iterable(read(self.folder, who) for who in (PRODUCERS, WORKERS, SUBSCRIBERS)))
 
     def words(self) -> str:
         return f"{count(self.folder, PRODUCERS) // 2:,} sent, {count(self.folder, WORKERS) // 2:,} handled"
 
     async def check_empty(self, driver: Driver) -> None:
         await driver.apply(await driver.plan(app.topology()))
-        depth = await self.depth(driver)
-        if depth:
-            raise UsageError(
-                f"The queue {QUEUE!r} holds {depth:,} messages of a torture before this one: 'postroad queues purge {QUEUE}' "
-                "takes them out, or name another file."
-            )
+        for queue, depth in (await self.depths(driver)).items():
+            if depth:
+                raise UsageError(
+                    f"The queue {queue!r} holds {depth:,} messages of a torture before this one: 'postroad queues purge {queue}' "
+                    "takes them out, or name another file."
+                )
+
+    async def depths(self, driver: Driver) -> dict[str, int]:
+        """What waits or is held in each queue."""
+        assert isinstance(driver, Inspectable)
+        found = await driver.queues()
+        return {each.queue: each.ready + each.delayed + each.in_flight for each in found if each.queue in QUEUES}
 
     async def depth(self, driver: Driver) -> int:
-        assert isinstance(driver, Inspectable)
-        (found,) = [each for each in await driver.queues() if each.queue == QUEUE]
-        return found.ready + found.delayed + found.in_flight
+        return sum((await self.depths(driver)).values())
 
     async def dead(self, driver: Driver) -> int:
         assert isinstance(driver, Inspectable)
-        return await driver.count_dead(DeadLetterFilter(source=QUEUE))
+        return sum([await driver.count_dead(DeadLetterFilter(source=queue)) for queue in QUEUES])
 
     async def results_lost(self, driver: Driver, kept: tuple[int, ...]) -> int:
         """How many of these have no document that says they succeeded."""

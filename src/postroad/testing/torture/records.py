@@ -16,7 +16,7 @@ from postroad.errors import EngineError
 RECORD = struct.Struct("<QQQQ")
 ATTEMPTED, CONFIRMED, STARTED, ENDED = 1, 2, 3, 4
 
-WORKERS, PRODUCERS = "worker", "producer"
+WORKERS, PRODUCERS, SUBSCRIBERS = "worker", "producer", "subscriber"
 
 
 class Recorder:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from postroad.testing.torture.numbers import FOLLOW, KEPT, follows, kind_of
+from postroad.testing.torture.numbers import FOLLOW, KEPT, kind_of, sent_by
 from postroad.testing.torture.records import ATTEMPTED, CONFIRMED, ENDED, STARTED
 
 Record = tuple[int, int, int]
@@ -17,8 +17,9 @@ class Tally(msgspec.Struct, frozen=True):
     """Counts of messages, except ``starts``: of handlers' starts, and ``duplicated``: of ends beyond each one's first.
 
     ``attempted``: a producer began to send it; ``confirmed``: it was told that the engine has it. ``messages``: those
-    that were seen by a handler, follow-ups among them. ``lost``: confirmed, or left with an accepted handler, and never
-    handled. ``unexpected``: handled though nobody attempted it, or another one in the place of one that was handled.
+    that were seen by a handler, among them follow-ups, and each group's copies of events. ``lost``: confirmed, or left
+    with an accepted handler, and never handled. ``unexpected``: handled though nobody attempted it, or another one in the
+    place of one that was handled.
     """
 
     attempted: int
@@ -47,9 +48,9 @@ class Ledger:
         return found
 
     def lost(self) -> set[int]:
-        """Numbers nobody handled: confirmed ones, and follow-ups of handlers that ended."""
+        """Numbers nobody handled: confirmed ones, and what left with handlers that ended."""
         ended = self.nonces(ENDED)
-        due = set(self.nonces(CONFIRMED)) | {number + FOLLOW for number in ended if follows(number)}
+        due = set(self.nonces(CONFIRMED)) | {each for number in ended for each in sent_by(number)}
         return due - ended.keys()
 
     def unexpected(self) -> set[tuple[int, int]]:
@@ -57,7 +58,7 @@ class Ledger:
         attempted, ended = self.counts[ATTEMPTED], self.nonces(ENDED)
         seen = {*self.counts[STARTED], *self.counts[ENDED]}
         unknown = {each for each in seen if each[0] < FOLLOW and each not in attempted}
-        asked = {number + FOLLOW for number in ended if follows(number)}
+        asked = {each for number in ended for each in sent_by(number)}
         unasked = {each for each in seen if each[0] >= FOLLOW and each[0] not in asked}
         second = {(number, nonce) for number, nonces in ended.items() for nonce in sorted(nonces)[1:]}
         return unknown | unasked | second
