@@ -359,16 +359,21 @@ def test_what_is_no_event_at_all(app: App) -> None:
     assert "has no ce_type header, so it is no event, and group 'inventory' takes events only" in letter.reason
 
 
-def test_a_dropped_one_leaves_a_record(app: App) -> None:
+def test_a_dropped_one_leaves_a_record_in_each_group(app: App) -> None:
     @app.subscribe(OrderCreated, group="inventory", on_error={KeyError: Drop("not ours")})
     def reserve(order: OrderCreated) -> None:
         raise KeyError(order.order_id)
 
+    @app.subscribe(OrderCreated, group="audit")
+    def audit(order: OrderCreated) -> None:
+        raise Drop("seen it")
+
     with app.worker(threads=1):
         id = app.publish(OrderCreated(order_id="1"))
-        (record,) = until(lambda: records(app, "DROPPED"))
-    assert record.key == id
-    assert "not ours" in record.value
+        until(lambda: len(records(app, "DROPPED")) == 2)
+    found = {record.key: record.value for record in records(app, "DROPPED")}
+    assert found.keys() == {f"{id} events.inventory", f"{id} events.audit"}
+    assert "not ours" in found[f"{id} events.inventory"]
     assert reserve.dead_letters.count() == 0
 
 
