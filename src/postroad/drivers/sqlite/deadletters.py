@@ -13,6 +13,7 @@ from postroad.core.message import Message
 from postroad.core.outcome import Reject, Settlement
 from postroad.core.routing import DEAD_LETTERS
 from postroad.drivers.sqlite import letters, removal
+from postroad.drivers.sqlite.routing import numbers_of
 from postroad.drivers.sqlite.session import CHANGE, Session, as_json
 from postroad.drivers.sqlite.story import history_text
 from postroad.ports.driver import DeadLetterRecord
@@ -99,11 +100,11 @@ def publish_notices(session: Session, found: Sequence[DeadLetterRecord]) -> None
     """Straight into the queues: a notice is never refused."""
     from postroad.drivers.sqlite import publish  # which makes room by burying: neither can be first
 
-    routing, numbers = session.routing(), session.numbers
+    table = session.routing()
     parcels = []
     for letter in found:
-        queues = routing.route(DEAD_LETTERS, letter.source, {}) or ()
-        parcels.append((notice(letter), tuple(numbers[name] for name in queues)))
+        names = table.route(DEAD_LETTERS, letter.source, {}) or ()
+        parcels.append((notice(letter), numbers_of(names, session.directory)))
     publish.insert(session, parcels)
 
 
