@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -19,6 +20,8 @@ from postroad.reliability.outbox import OutboxWriter
 from postroad.reliability.relay import Relay
 
 LEASE_S = 0.5
+PAUSE_S = 0.001
+"""Between two transactions: SQLite's lock is not fair, and two writers that never let go starve each other."""
 WRITER_POINTS = ("row", "message", "commit", "never")
 RELAY_POINTS = ("fetch", "before DELETE", "after DELETE", "commit", "never")
 
@@ -46,6 +49,7 @@ def write(url: str, name: str, point: str, at: int) -> None:
         if dying and point == "commit":
             die()
         print(id, flush=True)
+        time.sleep(PAUSE_S)
 
 
 class Dying:

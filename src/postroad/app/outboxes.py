@@ -143,12 +143,14 @@ class Outbox:
             return cast(str, await self.queue(queue).aput(body, **options))
 
     def delay(self, task: Task[P, R, Any], *args: P.args, **kwargs: P.kwargs) -> Result[R]:
-        """As task.delay, in the connection's transaction. The Result's id is fixed."""
+        """As task.delay, in the connection's transaction. The Result's id is fixed; that its unique_key was taken, and by whom,
+        is found out only when it is relayed."""
         with self:
             return task.delay(*args, **kwargs)
 
     async def adelay(self, task: Task[P, R, Any], *args: P.args, **kwargs: P.kwargs) -> Result[R]:
-        """As task.delay, in the connection's transaction. The Result's id is fixed."""
+        """As task.delay, in the connection's transaction. The Result's id is fixed; that its unique_key was taken, and by whom,
+        is found out only when it is relayed."""
         with self:
             return await task.adelay(*args, **kwargs)
 

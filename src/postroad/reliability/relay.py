@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -38,6 +39,9 @@ RENEW_AFTER = 0.3
 ASK_AFTER = 0.2
 """Parts of the lease's time."""
 FAILURE_REST_S = 2.0
+FAILURE_REST_MAX_S = 30.0
+BOUNDS_S = 1.0
+"""So long it is believed that no queue is bounded, or that one is."""
 FULL = ("full", "blocked")
 
 
@@ -112,6 +116,42 @@ class Round:
         return sends
 
 
+class Trouble:
+    """What keeps a relay from its work: said once, waited for longer and longer."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.over()
+
+    def over(self) -> None:
+        """It works again."""
+        self.said = ""
+        self.rest = FAILURE_REST_S / 2
+
+    def rest_s(self, error: Exception) -> float:
+        """How long until the next try."""
+        words = f"{type(error).__name__}: {error}"
+        if words != self.said:
+            logger.warning("The outbox %s is not relayed now, its rows stay: %s", self.name, words)
+        self.said = words
+        self.rest = min(self.rest * 2, FAILURE_REST_MAX_S)
+        return self.rest
+
+
+class Bounds:
+    """Whether some queue refuses or blocks when it is full."""
+
+    def __init__(self) -> None:
+        self.found = False
+        self.until = 0.0
+
+    async def any(self, driver: Driver) -> bool:
+        if time.monotonic() >= self.until:
+            self.found = any(queue.max_length is not None for queue in (await driver.topology()).queues)
+            self.until = time.monotonic() + BOUNDS_S
+        return self.found
+
+
 class Relay:
     """A service of workers (App.services), for one outbox. ``own``: answers the engine's file, where no outbox may lie.
 
@@ -122,6 +162,8 @@ class Relay:
         self.origin = origin
         self.own = own
         self.lease_s = lease_s
+        self.trouble = Trouble(origin.name)
+        self.bounds = Bounds()
 
     async def __call__(self, driver: Driver) -> None:
         """Until it is cancelled. Whatever goes wrong is logged, and tried again."""
@@ -131,13 +173,7 @@ class Relay:
                 if await lease.take():
                     await self.lead(driver, lease)
             except Exception as error:
-                logger.warning(
-                    "The outbox %s is not relayed now, its rows stay: %s: %s",
-                    self.origin.name,
-                    type(error).__name__,
-                    error,
-                )
-                await asyncio.sleep(FAILURE_REST_S)
+                await asyncio.sleep(self.trouble.rest_s(error))
             else:
                 await asyncio.sleep(self.lease_s * ASK_AFTER)
 
@@ -148,6 +184,7 @@ class Relay:
         try:
             while await lease.keep():
                 count = await self.round(driver, lease, database)
+                self.trouble.over()
                 empty = 0 if count else empty + 1
                 await asyncio.sleep(rest_s(count, empty))
         finally:
@@ -187,7 +224,7 @@ class Relay:
 
     async def publish(self, driver: Driver, sends: list[Numbered], done: Round) -> None:
         """In portions, where some queue may refuse for want of room."""
-        for portion in waves(sends) if await may_be_full(driver) else [sends]:
+        for portion in waves(sends) if await self.bounds.any(driver) else [sends]:
             await publish(driver, done.free(portion), done)
 
     def report(self, done: Round) -> None:
@@ -219,11 +256,6 @@ async def publish(driver: Driver, rows: list[Numbered], done: Round) -> None:
         return
     for row, answer in zip(rows, answers, strict=True):
         done.note(row, answer)
-
-
-async def may_be_full(driver: Driver) -> bool:
-    """Whether some queue refuses or blocks when it is full."""
-    return any(queue.max_length is not None for queue in (await driver.topology()).queues)
 
 
 def store_of(driver: Driver) -> Store:
