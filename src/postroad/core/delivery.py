@@ -10,7 +10,8 @@ from postroad.core.message import Message
 class Attempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How one attempt ended badly. At most ATTEMPTS_KEPT are kept, each traceback cut to TRACEBACK_BYTES_MAX.
 
-    ``kind``: ``error`` (the handler raised), ``crash`` (its process died), ``unknown`` (no handler of that name).
+    ``kind``: ``error`` (the handler raised), ``crash`` (its process died), ``convicted`` (it died too often), ``unknown`` (no
+    handler of that name), ``redriven`` (it was a dead letter until then), ``edited`` (so was it, and was changed).
     """
 
     kind: str

@@ -16,6 +16,7 @@ from postroad.engine.consumer import ConsumerLoop
 from postroad.engine.executor import Executor
 from postroad.engine.pipeline import Pipeline
 from postroad.engine.quotas import Quotas
+from postroad.engine.sampling import note_published
 from postroad.engine.statistics import statistics_for
 from postroad.errors import ConfigurationError
 from postroad.ports.driver import Driver, Seat, Subscription
@@ -134,7 +135,7 @@ class Runtime:
         self.executors = self.build_executors(pipeline)
         self.consumer = self.build_consumer(pipeline, self.executors)
         await self.consumer.start()
-        self.serving = [asyncio.create_task(serve(service, self.driver)) for service in self.app.services]
+        self.serving = [asyncio.create_task(serve(service, self.driver)) for service in (*self.app.services, note_published)]
         self.beat()
 
     def build_consumer(self, pipeline: Pipeline, executors: Mapping[str, Executor]) -> ConsumerLoop:
