@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -184,6 +185,39 @@ async def test_a_wait_that_is_cancelled_loses_nothing(app: App) -> None:
         await waiting
     await q.aput(1)
     assert await asyncio.wait_for(take(), 5) == 1
+
+
+async def test_waits_that_are_cancelled_at_any_moment_lose_nothing(app: App) -> None:
+    q, numbers, got = app.queue("work"), range(60), list[int]()
+    dice = random.Random(5)
+
+    async def take() -> None:
+        while len(got) < len(numbers):
+            try:
+                async with asyncio.timeout(dice.random() * 0.02), q.receive(timeout=dice.choice([0, 0.01, 5])) as d:
+                    await asyncio.sleep(dice.random() * 0.002)
+                    d.accept()
+                    got.append(d.body)
+            except (errors.QueueEmpty, TimeoutError):
+                continue
+
+    async def put() -> None:
+        for number in numbers:
+            await q.aput(number)
+
+    await asyncio.wait_for(asyncio.gather(put(), *(take() for _ in range(20))), 30)
+    assert sorted(got) == list(numbers)
+    await until_awaited(lambda: asyncio.to_thread(in_flight, app))
+
+
+async def until_awaited(count: Any) -> None:
+    async with asyncio.timeout(10):
+        while await count():
+            pass
+
+
+def in_flight(app: App) -> int:
+    return sum(one.in_flight for one in app.inspect.queues())
 
 
 def test_a_wait_ends_when_a_message_comes(app: App) -> None:

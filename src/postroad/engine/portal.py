@@ -49,6 +49,12 @@ class Portal:
             return await coroutine
         return await asyncio.wrap_future(self.submit(coroutine))
 
+    def begin(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+        """Start it on the portal's loop, to be awaited on this one, which may be the portal's own."""
+        if threading.current_thread() is self.thread:
+            return asyncio.ensure_future(coroutine)
+        return asyncio.wrap_future(self.submit(coroutine))
+
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """From any thread but the portal's own, where waiting for the answer would wait for ever."""
         try:

@@ -85,7 +85,7 @@ class Received(Generic[T]):
         self.pulling = pulling
         self.puller = puller
         self.job = job
-        self.settled: Future[None] | None = None
+        self.settled: Future[None] | asyncio.Future[None] | None = None
 
     @property
     def message(self) -> Message:
@@ -133,12 +133,14 @@ class Received(Generic[T]):
     def say(self, error: BaseException | None) -> None:
         if self.settled is not None:
             raise UsageError(f"Message {self.id} was settled already: accept(), release() and reject() are said once.")
-        self.settled = PORTAL.submit(self.settle(self.pulling.ending(self.job, error)))
-        if asyncio._get_running_loop() is None:
-            self.done(self.settled)
+        if asyncio._get_running_loop() is not None:
+            self.settled = PORTAL.begin(self.settle(error))
+            return
+        self.settled = PORTAL.submit(self.settle(error))
+        self.wait(self.settled)
 
-    def done(self, settled: Future[None]) -> None:
-        """Wait for it. What the engine could not take may be said again."""
+    def wait(self, settled: Future[None]) -> None:
+        """What the engine could not take may be said again."""
         try:
             settled.result()
         except DeliveryLost:
@@ -147,17 +149,32 @@ class Received(Generic[T]):
             self.settled = None
             raise
 
-    async def settle(self, settlement: Settlement) -> None:
-        """On the portal's loop. Raises DeliveryLost."""
+    async def settle(self, error: BaseException | None) -> None:
+        """As a handler would end that raised this. On the portal's loop. Raises DeliveryLost."""
+        await self.end(self.pulling.ending(self.job, error))
+
+    async def give_back(self) -> None:
+        """Nobody has it: its taker was interrupted. On the portal's loop."""
+        await self.end(Settlement(self.job.delivery, Release()))
+
+    async def end(self, settlement: Settlement) -> None:
         failure = await self.puller.settle(settlement)
         if failure is not None:
             raise lost(failure)
 
-    def left(self, error: BaseException | None) -> Future[None]:
-        """The block is left: whatever was said, or what leaving so means."""
+    def left(self, error: BaseException | None) -> None:
+        """The block is left: what was said has happened, or what leaving so means."""
         if self.settled is None:
-            self.settled = PORTAL.submit(self.settle(self.pulling.ending(self.job, error)))
-        return self.settled
+            self.settled = PORTAL.submit(self.settle(error))
+        if isinstance(self.settled, Future):
+            self.settled.result()
+
+    async def aleft(self, error: BaseException | None) -> None:
+        """`left`, awaited; who is cancelled meanwhile does not cancel it."""
+        if self.settled is None:
+            self.settled = PORTAL.begin(self.settle(error))
+        settled = self.settled
+        await asyncio.shield(asyncio.wrap_future(settled) if isinstance(settled, Future) else settled)
 
     def __repr__(self) -> str:
         return f"<Received {self.id} from {self.job.delivery.source}, attempt {self.attempt}>"
@@ -174,48 +191,87 @@ class Receiving(Generic[T]):
     def __init__(self, queue: MessageQueue[T], timeout_s: float | None) -> None:
         self.queue = queue
         self.timeout_s = timeout_s
-        self.received: Received[T] | None = None
+        self.taking = Taking(queue, timeout_s)
 
     def __enter__(self) -> Received[T]:
         if asyncio._get_running_loop() is not None:
             raise on_loop("with q.receive()", "async with q.receive(...) as d: ...")
-        self.received = PORTAL.run(self.take())
-        return self.received
+        self.taking = taking = Taking(self.queue, self.timeout_s)
+        try:
+            return PORTAL.submit(taking.take()).result()
+        except (KeyboardInterrupt, SystemExit):
+            PORTAL.submit(taking.abandon())
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
         try:
-            self.mine.left(error).result()
+            self.taking.mine.left(error)
         except Exception as refused:
             refuse_unless_failing(error, refused)
         return isinstance(error, HandlerSignal)
 
     async def __aenter__(self) -> Received[T]:
-        self.received = await PORTAL.wait(self.take())
-        return self.received
+        self.taking = taking = Taking(self.queue, self.timeout_s)
+        waiting = PORTAL.begin(taking.take())
+        try:
+            return await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            for unwanted in (waiting, PORTAL.begin(taking.abandon())):
+                unwanted.add_done_callback(unheard)
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         try:
-            await asyncio.shield(asyncio.wrap_future(self.mine.left(error)))
+            await self.taking.mine.aleft(error)
         except Exception as refused:
             refuse_unless_failing(error, refused)
         return isinstance(error, HandlerSignal)
 
-    @property
-    def mine(self) -> Received[T]:
-        assert self.received is not None
-        return self.received
+
+class Taking(Generic[T]):
+    """One wait for one message, on the portal's loop. Whoever waits may be interrupted at any moment: then it goes back."""
+
+    def __init__(self, queue: MessageQueue[T], timeout_s: float | None) -> None:
+        self.queue = queue
+        self.timeout_s = timeout_s
+        self.task: asyncio.Task[object] | None = None
+        self.received: Received[T] | None = None
+        self.abandoned = False
 
     async def take(self) -> Received[T]:
-        """On the portal's loop. Raises QueueEmpty, NotFound, QueueExclusive."""
+        """Raises QueueEmpty, NotFound, QueueExclusive."""
+        self.task = asyncio.current_task()
+        if self.abandoned:
+            raise asyncio.CancelledError
         queue = self.queue
         owner, pulling = queue.taken_by_hand()
         puller = await owner.connection.pulling()
         job = await puller.take(queue.name, self.timeout_s, pulling.admit)
         if job is None:
             raise QueueEmpty(f"No message came to queue {queue.name!r} within {self.timeout_s:g} s.")
-        return Received(pulling, puller, job)
+        self.received = Received(pulling, puller, job)
+        return self.received
+
+    async def abandon(self) -> None:
+        """Nobody waits any more."""
+        self.abandoned = True
+        if self.received is not None:
+            await self.received.give_back()
+        elif self.task is not None:
+            self.task.cancel()
+
+    @property
+    def mine(self) -> Received[T]:
+        assert self.received is not None
+        return self.received
+
+
+def unheard(done: asyncio.Future[Any]) -> None:
+    """Whatever it ends with, nobody is there to be told."""
+    if not done.cancelled():
+        done.exception()
 
 
 def refuse_unless_failing(own: BaseException | None, error: Exception) -> None:
