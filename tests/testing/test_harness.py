@@ -177,6 +177,27 @@ def test_time_stops_at_everything_that_becomes_due(app: App) -> None:
         assert jobs.depth() == 1
 
 
+def test_gaps_in_a_sequence_take_the_tests_time(app: App) -> None:
+    rows, seen = app.queue("rows"), list[int]()
+
+    @rows.consumer(sequence="n", gap_timeout="30s", on_gap="skip")
+    def book(row: dict[str, int]) -> None:
+        seen.append(row["n"])
+
+    with app.testing() as t:
+        for ahead in ("0s", "1h"):
+            t.advance(ahead)
+            for number in (1, 3, 2, 5):
+                rows.put({"n": number}, key=f"account {ahead}")
+            t.drain()
+            assert seen == [1, 2, 3]
+            t.advance("29s")
+            assert seen == [1, 2, 3]
+            t.advance("2s")
+            assert seen == [1, 2, 3, 5]
+            seen.clear()
+
+
 def test_what_waits_too_long_and_what_is_handled_already(app: App) -> None:
     jobs, seen = app.queue("jobs", ttl="1h"), list[str]()
     with app.testing() as t:

@@ -18,7 +18,7 @@ from postroad.events.facts import facts_of
 from postroad.ports.driver import Consumer, DeadLetterFilter, DeadLetterRecord, Subscription
 from postroad.tasks.route import Route
 from postroad.tasks.task import Task
-from postroad.testing.clock import Clock
+from postroad.testing.clock import Clock, GateClocks
 from postroad.testing.engine import TestEngine, TestOutbound, TestPublisher
 from postroad.testing.ledger import Ledger, Sent
 from postroad.testing.listener import Quiet
@@ -51,6 +51,7 @@ class Testing:
         self.ledger = ledger
         self.pipeline = NotingPipeline("testing")
         self.loop = HandlerLoop()
+        self.gates = GateClocks(clock)
         self.stepper: tuple[tuple[str, ...], Stepper] | None = None
 
     # Acting
@@ -129,6 +130,7 @@ class Testing:
         queues = self.app.queues()
         if self.stepper is None or self.stepper[0] != queues:
             self.close()
+            self.gates.take(handler for source in self.app.parts.sources.values() for handler in source.handlers)
             engine, consumer = PORTAL.run(self.consume(queues))
             resolve, known = self.app.resolve, self.app.handlers.known
             stepper = Stepper(engine, consumer, resolve, known, self.pipeline, self.loop, self.clock, self.ledger)
@@ -172,5 +174,6 @@ def testing(app: App) -> Iterator[Testing]:
             yield harness
     finally:
         harness.close()
+        harness.gates.give_back()
         harness.loop.close()
         PORTAL.run(connection.close())

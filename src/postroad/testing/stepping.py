@@ -71,14 +71,16 @@ class Stepper:
     def drain(self) -> int:
         """Until nothing is ready; answers how many handlers ran."""
         begun, settled = self.runs, Settled()
+        rounds = 0
         while True:
+            rounds += 1
             turn = self.turn(settled)
             settled = self.refused(settled, turn)
             if not turn.deliveries and not settled:
                 return self.runs - begun
             self.pipeline.cancelled = frozenset(turn.cancelled)
             settled += self.ended(turn.deliveries)
-            self.refuse_endless(self.runs - begun)
+            self.refuse_endless(self.runs - begun, rounds)
 
     def turn(self, settled: Settled) -> Turn:
         settlements = [settlement for _job, settlement in settled]
@@ -89,11 +91,11 @@ class Stepper:
                 self.ledger.note(settlement.sends)
         return turn
 
-    def refuse_endless(self, runs: int) -> None:
-        if runs > RUNS_MAX:
+    def refuse_endless(self, runs: int, rounds: int) -> None:
+        if max(runs, rounds) > RUNS_MAX:
             raise UsageError(
-                f"t.drain() has run {runs:,} handlers and there is still work: a handler sends to itself, or retries without "
-                "delay, without end. Give it an end, or a delay that t.advance(...) passes."
+                f"t.drain() has run {runs:,} handlers in {rounds:,} rounds and there is still work: a handler sends to itself, or "
+                "retries without delay, without end. Give it an end, or a delay that t.advance(...) passes."
             )
 
     # What was refused
