@@ -169,7 +169,7 @@ class Received(Generic[T]):
         if isinstance(self.settled, Future):
             self.settled.result()
 
-    async def aleft(self, error: BaseException | None) -> None:
+    async def left_awaited(self, error: BaseException | None) -> None:
         """`left`, awaited; who is cancelled meanwhile does not cancel it."""
         if self.settled is None:
             self.settled = PORTAL.begin(self.settle(error))
@@ -224,7 +224,7 @@ class Receiving(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         try:
-            await self.taking.mine.aleft(error)
+            await self.taking.mine.left_awaited(error)
         except Exception as refused:
             refuse_unless_failing(error, refused)
         return isinstance(error, HandlerSignal)
