@@ -249,3 +249,29 @@ def test_what_waits_too_long_is_a_dead_letter(app: App) -> None:
     assert letter.error_type == "Expired"
     assert letter.reason.startswith("expired: ")
     assert not taken
+
+
+@pytest.mark.parametrize("overflow", ["block", "drop_oldest"])
+def test_a_bound_is_exact_under_producers_at_full_speed(app: App, overflow: str) -> None:
+    q, handled, number, most = app.queue("small", max_length=20, overflow=overflow), list[int](), 300, 0
+
+    @q.consumer(prefetch=5)
+    def handle(body: int) -> None:
+        handled.append(body)
+
+    def produce(share: int) -> None:
+        for body in range(share, number, 3):
+            q.put(body)
+
+    q.put_many([])
+    producers = [threading.Thread(target=produce, args=(share,)) for share in range(3)]
+    with app.worker(threads=1):
+        for producer in producers:
+            producer.start()
+        while len(handled) + q.dead_letters.count() < number:
+            most = max(most, *(one.ready + one.delayed for one in app.inspect.queues()))
+        for producer in producers:
+            producer.join(10)
+    assert 0 < most <= 20
+    letters = [int(letter.message.body) for letter in q.dead_letters.peek(number)] if overflow == "drop_oldest" else []
+    assert sorted(handled + letters) == list(range(number)), "each once"

@@ -369,3 +369,22 @@ def test_a_fork_holds_nothing_of_its_parents(file_app: App) -> None:
         assert d.body == 1
     with q.receive(timeout=10) as d:
         assert d.body == 2, "the child ended without a word"
+
+
+def test_closing_the_app_ends_a_wait(app: App) -> None:
+    q = app.queue("work")
+    met: list[BaseException] = []
+
+    def take() -> None:
+        try:
+            with q.receive():
+                pass
+        except errors.PostroadError as error:
+            met.append(error)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    until(lambda: app.connection.puller is not None and "work" in app.connection.puller.taps and app.connection.puller.taps["work"].takers)
+    app.close()
+    thread.join(10)
+    assert isinstance(met[0], errors.Closed)
