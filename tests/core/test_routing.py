@@ -29,7 +29,7 @@ def takes(pattern: Sequence[str], key: Sequence[str]) -> bool:
     [
         ("a", ["a"], ["", "b", "a.a", "aa"]),
         ("a.b", ["a.b"], ["a", "b", "a.b.c", "a.c"]),
-        ("*", ["a", "b"], ["a.b", "a.b.c"]),
+        ("*", ["a", "b"], ["", "a.b", "a.b.c"]),
         ("a.*", ["a.b", "a.*"], ["a", "a.b.c", "b.a"]),
         ("*.b", ["a.b", "b.b"], ["b", "a.a.b"]),
         ("a.*.c", ["a.b.c"], ["a.c", "a.b.b.c"]),
@@ -38,7 +38,7 @@ def takes(pattern: Sequence[str], key: Sequence[str]) -> bool:
         ("#.c", ["c", "a.c", "a.b.c"], ["a", "c.a"]),
         ("a.#.c", ["a.c", "a.b.c", "a.b.b.c", "a.c.c"], ["a", "c", "a.b"]),
         ("#.b.#", ["b", "a.b", "b.c", "a.b.c"], ["a", "a.c"]),
-        ("*.#", ["a", "a.b"], []),
+        ("*.#", ["a", "a.b"], [""]),
         ("#.*", ["a", "a.b"], []),
         ("#.#", ["", "a", "a.b"], []),
         ("*.*.#", ["a.b", "a.b.c"], ["a"]),
@@ -239,6 +239,16 @@ def test_alternates_have_alternates_and_may_lead_in_a_circle() -> None:
     last = table(chain, Binding("z", "q", "k"))
     assert last.route("x", "k", {}) == last.route("y", "k", {}) == last.route("z", "k", {}) == ("q",)
     assert last.route("x", "other", {}) == ()
+
+
+def test_an_alternate_is_for_what_no_binding_takes() -> None:
+    """As RabbitMQ has it: where a bound exchange leads is no longer this exchange's business."""
+    exchanges = [Exchange("x", "topic", "rest"), Exchange("y", "fanout"), Exchange("rest", "fanout")]
+    bound = [Binding("x", "y", "a.*", to_exchange=True), Binding("rest", "r")]
+    assert table(exchanges, *bound).route("x", "a.b", {}) == ()
+    assert table(exchanges, *bound).route("x", "b", {}) == ("r",)
+    circle = [*bound, Binding("y", "x", to_exchange=True), Binding("y", "q")]
+    assert table(exchanges, *circle).route("y", "a.b", {}) == ("q",), "x sent it on, though to where it came from"
 
 
 def test_an_alternate_that_is_not_there_is_nowhere() -> None:

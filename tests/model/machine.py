@@ -159,13 +159,11 @@ class Machine(RuleBasedStateMachine):
             unique=None if unique is None else Unique(*unique),
             order_skip=skips and key is not None,
         )
-        entry = Entry(
-            0, id, "", priority, key, message.order_skip, unique[0] if unique else None, due_at, body=message.body
-        )
+        own_key, ttl_s = unique or (None, None)
+        entry = Entry(0, id, "", priority, key, message.order_skip, own_key, ttl_s, due_at, body=message.body)
         exchange, routing_key = target
-        return Send(Address(routing_key, exchange), message, mandatory), Sending(
-            exchange, routing_key, entry, message.dedupe, unique[1] if unique else None, mandatory
-        )
+        send = Send(Address(routing_key, exchange), message, mandatory)
+        return send, Sending(exchange, routing_key, entry, message.dedupe, mandatory)
 
     def publish(self, data: st.DataObject) -> None:
         """By the main driver, or by another one that knows of topology changes by itself only."""

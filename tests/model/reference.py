@@ -33,6 +33,7 @@ class Entry:
     key: str | None = None
     skips: bool = False
     unique: str | None = None
+    unique_ttl_s: float | None = None
     due_at: float | None = None
     expires_at: float | None = None
     body: bytes = b""
@@ -62,7 +63,6 @@ class Sending:
     key: str
     entry: Entry
     dedupe: bool = False
-    unique_ttl_s: float | None = None
     mandatory: bool = False
 
 
@@ -131,21 +131,25 @@ class Reference:
             self.unrouted += 1
             return None, 0
         new = {queue for queue in route if not (sending.dedupe and (queue, entry.id) in self.inbox)}
-        owner = self.owners.get(entry.unique or "")
-        first = entry.id if not new else owner[0] if owner and (owner[1] is None or owner[1] > self.now) else None
+        first = self.owner(entry.unique) if new else entry.id
         if first is not None:
             return first, len(route)
         no_room = {self.rules[queue].overflow for queue in new if self.room(queue) == 0} - {"drop_oldest"}
         if no_room:
             return "full" if "reject" in no_room else "blocked"
         if entry.unique is not None:
-            ttl_s = sending.unique_ttl_s
-            self.owners[entry.unique] = (entry.id, None if ttl_s is None else self.now + ttl_s)
+            until = None if entry.unique_ttl_s is None else self.now + entry.unique_ttl_s
+            self.owners[entry.unique] = (entry.id, until)
         self.inbox |= {(queue, entry.id) for queue in new if sending.dedupe}
         for queue in new:
             self.add(replace(entry, queue=queue, expires_at=self.expiry(queue)))
         went_to |= new
         return None, len(new)
+
+    def owner(self, unique: str | None) -> str | None:
+        """Whose the key is now."""
+        id, until = self.owners.get(unique or "", ("", self.now))
+        return id if until is None or until > self.now else None
 
     def expiry(self, queue: str) -> float | None:
         ttl_s = self.rules[queue].ttl_s
@@ -282,6 +286,8 @@ class Reference:
             chosen.append(entry)
             fresh = replace(entry, attempt=1, crashes=0, due_at=None, suspect=False, begun=False)
             self.add(replace(fresh, deaths=entry.deaths + 1, expires_at=self.expiry(entry.queue)))
+            if entry.unique is not None and entry.unique_ttl_s is None and self.owner(entry.unique) is None:
+                self.owners[entry.unique] = (entry.id, None)
         return len(chosen), refused
 
     # Documents

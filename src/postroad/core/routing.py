@@ -67,9 +67,9 @@ class PatternTree:
         node.targets[target] = None
 
     def find(self, key: str) -> dict[Target, None]:
-        """Every target with a pattern that takes this key."""
+        """Every target with a pattern that takes this key. The empty key has no words, as in RabbitMQ: only ``#`` takes it."""
         found: dict[Target, None] = {}
-        self.collect(key.split("."), 0, found, set())
+        self.collect(key.split(".") if key else [], 0, found, set())
         return found
 
     def collect(self, words: Sequence[str], at: int, found: dict[Target, None], seen: set[tuple[int, int]]) -> None:
@@ -157,15 +157,17 @@ class RoutingTable:
         return queues
 
     def walk(self, exchange: str, key: str, headers: Mapping[str, str], passed: set[str]) -> dict[str, None]:
-        """Through exchanges bound to exchanges, each passed once however they are bound."""
+        """Through exchanges bound to exchanges, each passed once however they are bound. An alternate gets what no binding
+        takes, as in RabbitMQ: where a bound exchange leads does not matter."""
         if exchange in passed or exchange not in self.finders:
             return {}
         passed.add(exchange)
+        targets = self.finders[exchange](key, headers)
+        if not targets and exchange in self.alternates:
+            targets = [(self.alternates[exchange], True)]
         queues: dict[str, None] = {}
-        for name, is_exchange in self.finders[exchange](key, headers):
+        for name, is_exchange in targets:
             queues.update(self.walk(name, key, headers, passed) if is_exchange else {name: None})
-        if not queues and exchange in self.alternates:
-            return self.walk(self.alternates[exchange], key, headers, passed)
         return queues
 
     def has_targets(self, exchange: str, key: str) -> bool:

@@ -158,6 +158,24 @@ async def an_alternate_gets_what_goes_nowhere_else(engine: Engine) -> None:
         assert await arrived(desk) == {"a": [0], "b": [1, 2], "c": []}
 
 
+@check("exchanges")
+async def an_alternate_is_for_what_no_binding_takes(engine: Engine) -> None:
+    """A binding to an exchange that sends it nowhere has taken it."""
+    things: list[Thing] = [*QUEUES, Exchange("x", "topic", "rest"), Exchange("y", "fanout"), *fanout("rest", "c")]
+    async with sit(engine, declares=[*things, Binding("x", "y", "a.*", to_exchange=True)]) as desk:
+        answers = [await desk.publish("x", message(b"%d" % n), key=key) for n, key in enumerate(("a.b", "b"))]
+        assert [routed(answer) for answer in answers] == [[0], [1]]
+        assert await arrived(desk) == {"a": [], "b": [], "c": [1]}
+
+
+@check("exchanges")
+async def the_empty_key_has_no_words(engine: Engine) -> None:
+    bound = [Binding("x", "a", "*"), Binding("x", "b", "#"), Binding("x", "c", "*.#")]
+    async with sit(engine, declares=[*QUEUES, Exchange("x", "topic"), *bound]) as desk:
+        assert routed(await desk.publish("x", message(b"1"), key="")) == [1]
+        assert await arrived(desk) == {"a": [], "b": [1], "c": []}
+
+
 # To nobody
 
 
