@@ -612,6 +612,12 @@ def test_what_is_no_function(app: App) -> None:
 
 
 @pytest.mark.bad_input
+def test_a_lambda_needs_a_group(app: App) -> None:
+    with pytest.raises(InvalidName, match="A lambda has no name for a group that stays"):
+        app.subscribe(OrderCreated)(lambda event: None)
+
+
+@pytest.mark.bad_input
 def test_a_function_of_main_needs_a_group(app: App) -> None:
     def handle(order: OrderCreated) -> None: ...
 

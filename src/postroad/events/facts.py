@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from postroad.core.message import KEY_LENGTH_MAX
 from postroad.core.topology import valid_name
 from postroad.engine.checks import checked_key
 from postroad.errors import ConfigurationError, InvalidName
@@ -111,10 +112,6 @@ def key_getter(key: Key | None) -> Callable[[Any], str | None] | None:
 
     def getter(event: Any) -> str | None:
         value = get(event)
-        return value if type(value) is str and len(value) <= SHORT else checked_key(value)
+        return value if type(value) is str and len(value) <= KEY_LENGTH_MAX else checked_key(value)
 
     return getter
-
-
-SHORT = 512
-"""Characters of a key that need no check."""

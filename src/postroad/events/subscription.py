@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from postroad.core.routing import overlap, valid_pattern
 from postroad.core.topology import Topology, valid_name
-from postroad.engine.annotations import describe
 from postroad.engine.deadletters import DeadLetters
 from postroad.engine.names import task_name
 from postroad.engine.parameters import handler_name
@@ -174,6 +173,8 @@ def group_name(function: Callable[..., Any], given: str | None) -> str:
     """As given, else the function's qualified name. Raises InvalidName."""
     if given is not None:
         return valid_name(given, "group")
+    if function.__name__ == "<lambda>":
+        raise InvalidName('A lambda has no name for a group that stays: use def, or @app.subscribe(..., group="inventory").')
     found = task_name(function, None)
     if found.startswith("__main__."):
         raise InvalidName(
@@ -181,12 +182,3 @@ def group_name(function: Callable[..., Any], given: str | None) -> str:
             'group keeps its name for good: give it one, @app.subscribe(..., group="inventory").'
         )
     return found
-
-
-def described(subscriber: AnySubscriber) -> str:
-    return describe(subscriber.function, subscriber.handler.name)
-
-
-def classes_by_type(subscribers: Sequence[AnySubscriber]) -> Mapping[str, AnySubscriber]:
-    """Who takes exactly this type."""
-    return {type_name: one for one in subscribers for type_name in one.wanted.classes}
