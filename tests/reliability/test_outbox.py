@@ -99,6 +99,18 @@ def test_rolled_back_it_never_was(keeper: Shopkeeper, shop: Shop, bench: Bench) 
     assert bench.relay(shop.url) == 0
 
 
+def test_a_result_that_was_rolled_back_is_not_waited_for(
+    keeper: Shopkeeper, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("postroad.app.outboxes.PENDING_S", 0.3)
+    connection, face = shop.open()
+    result = keeper.app.outbox(connection).delay(keeper.pack, "1")
+    assert result.status().state == "PENDING"
+    face.rollback()
+    with pytest.raises(errors.NotFound):
+        result.get(timeout=RELAYED_S)
+
+
 def test_another_thread_is_not_in_the_block(app: App, empty_shop: Shop) -> None:
     queue = app.queue("raw")
     connection, face = empty_shop.make().open()
