@@ -163,6 +163,17 @@ def test_a_temporary_queue_goes_with_its_process(url: str) -> None:
     looker.close()
 
 
+def test_a_look_at_the_topology_makes_no_temporary_queue(app: App) -> None:
+    q = app.queue("", exclusive=True)
+    app.exchange("news", "fanout").bind(q)
+    assert not app.topology().queues
+    app.queue("work").put(1)
+    assert {one.queue for one in app.inspect.queues()} == {"work", q.name}
+    app.exchange("news", "fanout").publish(2)
+    with q.receive(timeout=5) as d:
+        assert d.body == 2
+
+
 def test_declarations_do_no_io() -> None:
     app = App("sqlite:////nowhere/at/all.db")
     q = app.queue("work", max_length=5)

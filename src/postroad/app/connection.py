@@ -59,6 +59,11 @@ class EngineConnection:
         """Something more was declared: it is applied before the next send."""
         self.ready = self.direct = None
 
+    @property
+    def in_use(self) -> bool:
+        """Whether this process has opened it: only then it has queues of its own there."""
+        return self.driver is not None
+
     async def ensure(self) -> Driver:
         """The open driver, all that is declared applied. On the portal's loop."""
         if self.ready is not None:

@@ -13,8 +13,10 @@ from postroad.engine.puller import Puller
 
 
 class Engine(Connection, Protocol):
-    """An app's engine."""
+    """An app's engine. ``in_use``: whether this process has opened it."""
 
+    @property
+    def in_use(self) -> bool: ...
     def changed(self) -> None:
         """Something more was declared: it is applied before the next send."""
 

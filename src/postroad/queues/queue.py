@@ -88,8 +88,11 @@ class MessageQueue(Generic[T]):
             self.declared.check_alike(present.declared)
 
     def topology(self) -> Topology:
-        """The queue; a temporary one with a consumer exists only where its worker runs."""
-        return Topology() if self.temporary and self.consumed_by is not None else self.full_topology()
+        """The queue; a temporary one where its worker runs or, without a consumer, where the app's engine is in use."""
+        return self.full_topology() if not self.temporary or self.is_here() else Topology()
+
+    def is_here(self) -> bool:
+        return self.consumed_by is None and self.owner is not None and self.owner.connection.in_use
 
     def full_topology(self) -> Topology:
         """The queue, and what is bound to it alone."""
