@@ -108,7 +108,7 @@ def test_newer_schema(tmp_path: Path) -> None:
     says(newer.value, str(file), "schema version 999", f"this Postroad knows up to {VERSION}", "upgrade Postroad")
     assert file.read_bytes() == before
 
-    altered(file, "PRAGMA user_version=1")
+    altered(file, f"PRAGMA user_version={VERSION}")
     assert waiting(file) == 3
     assert intact(file)
 
