@@ -17,7 +17,7 @@ from postroad.core.slots import SLOT, SLOT_BYTES
 from postroad.core.topology import Binding
 from postroad.core.writes import Put
 from postroad.drivers.registry import open_driver
-from postroad.ports.driver import Driver, Seat, Subscription, Supervisable
+from postroad.ports.driver import DeadLetterFilter, Driver, Operable, Seat, Subscription, Supervisable
 from postroad.testing.conformance.desk import Desk, Ear, message, send, settlement, through
 from postroad.testing.conformance.engine import FOLLOWERS, QUEUE, Actor, Cue, declare, establish
 
@@ -65,6 +65,14 @@ async def bind(cue: Cue) -> None:
         await establish(driver, Binding(cue.options["exchange"], cue.options["to"]))
         tell("bound")
         await until_input_ends()
+
+
+async def redrive(cue: Cue) -> None:
+    """All dead letters there are, ten at a time, until killed; tell how many each time."""
+    async with open_driver(cue.url) as driver:
+        assert isinstance(driver, Operable)
+        while True:
+            tell((await driver.redrive(DeadLetterFilter(), 10)).count)
 
 
 async def take_part(cue: Cue) -> None:
@@ -161,6 +169,7 @@ PARTS: dict[str, Part] = {
     "produce": produce,
     "publish": publish,
     "bind": bind,
+    "redrive": redrive,
     "take part": take_part,
     "hold": hold,
     "hold suspect": hold_suspect,

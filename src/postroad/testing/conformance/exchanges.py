@@ -40,7 +40,7 @@ async def arrived(desk: Desk, *queues: str) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for queue in queues or NAMES:
         async with beside(desk.driver, queue) as taker:
-            turn = await taker.consumer.turn((), 1000, 0)
+            turn = await taker.consumer.turn((), 10_000, 0)
             found[queue] = bodies(turn.deliveries)
             assert {delivery.source for delivery in turn.deliveries} <= {queue}
             await taker.end(*turn.deliveries)
@@ -347,6 +347,22 @@ async def a_publisher_sees_what_another_process_bound(engine: Engine) -> None:
         async with await engine.actor("bind", exchange="x", to="b") as actor:
             assert await actor.line() == "bound"
             assert routed(await desk.publish("x", message(b"1"))) == [2]
+
+
+@check("exchanges", "processes")
+async def a_queue_bound_in_the_midst_misses_nothing_from_then_on(engine: Engine) -> None:
+    """A publisher at full speed in another process: what it sent after the binding was made is there without a gap."""
+    async with sit(engine, declares=[*QUEUES, *fanout("x", "a")]) as desk:
+        async with await engine.actor("publish", exchange="x") as actor:
+            told = await actor.lines(20)
+            await establish(desk.driver, Binding("x", "b"))
+            while (await desk.depth("b")).ready < 20:
+                told += await actor.lines(5)
+            told += await actor.kill()
+        found = await arrived(desk)
+        assert found["b"] == list(range(found["b"][0], found["a"][-1] + 1))
+        assert found["a"] == list(range(len(found["a"])))
+        assert len(told) <= len(found["a"]) <= len(told) + 1
 
 
 @check("exchanges", "shared", "operating")

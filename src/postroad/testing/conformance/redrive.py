@@ -17,7 +17,7 @@ from postroad.errors import NotFound
 from postroad.ports.driver import DeadLetterFilter, DeadLetterRecord, Redriven
 from postroad.testing.conformance.check import promise
 from postroad.testing.conformance.dead_letters import ALL, failure, kill, letters
-from postroad.testing.conformance.desk import Desk, as_sent, beside, bodies, message, numbered, sit
+from postroad.testing.conformance.desk import Desk, as_sent, at_once, beside, bodies, message, numbered, sit
 from postroad.testing.conformance.durable import BODIES
 from postroad.testing.conformance.engine import Engine
 
@@ -247,6 +247,30 @@ async def documents_about_a_redriven_message_go(engine: Engine) -> None:
         await again(desk, letter.number)
         assert not await desk.documents("task", letter.message.id)
         assert await desk.documents("other", letter.message.id)
+
+
+@check(*NEEDS, "processes")
+async def who_is_killed_while_redriving_leaves_each_in_one_place(engine: Engine) -> None:
+    async with sit(engine) as desk:
+        await kill(desk, *numbered(400))
+        async with await engine.actor("redrive") as actor:
+            told = [int(line) for line in await actor.lines(8)]
+            told += [int(line) for line in await actor.kill()]
+        left = [int(letter.message.body) for letter in await letters(desk)]
+        waiting = bodies(await desk.take(400 - len(left)))
+        await desk.nothing(0)
+        assert [*waiting, *left] == list(range(400))
+        assert sum(told) <= len(waiting) <= sum(told) + 10
+
+
+@check(*NEEDS, "shared")
+async def two_that_redrive_at_once_redrive_each_once(engine: Engine) -> None:
+    async with sit(engine) as one, sit(engine) as other:
+        await kill(one, *numbered(60))
+        answers = await at_once(*(desk.operating.redrive(ALL, 10) for desk in (one, other) * 4))
+        assert sum(answer.count for answer in answers) == 60
+        assert sorted(bodies(await one.take(60))) == list(range(60))
+        await other.nothing(0)
 
 
 # Export and import
