@@ -121,7 +121,7 @@ def test_waiting_for_what_this_handler_sent(app: App, ran: list[int]) -> None:
 
 def test_waiting_for_another_task_in_a_handler(app: App, ran: list[int]) -> None:
     note = note_of(app)
-    waiting: Result[int] = note.options(countdown=0.3).delay(1)
+    waiting: Result[int] = note.options(countdown=2).delay(1)
     for ask in (waiting.get, lambda: waiting.get(timeout=1), lambda: waiting.get(in_handler=True), lambda: app.wait_all([waiting])):
         error = refused_in_handler(app, ask)
         assert isinstance(error, errors.WouldDeadlock)

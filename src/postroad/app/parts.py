@@ -101,7 +101,7 @@ class Parts:
     @property
     def sources(self) -> dict[str, Source]:
         """Those that take messages, by their queue."""
-        return {part.queue: part for part in self.all.values() if isinstance(part, Source)}
+        return {part.queue: part for part in self if isinstance(part, Source)}
 
     def topology(self, *, worker: bool) -> Topology:
         """What all of them declare; without ``worker``, not what belongs to a worker's process."""
