@@ -19,7 +19,7 @@ from postroad import App
 
 ROUNDS = int(os.environ.get("POSTROAD_STRESS", "1"))
 ROOM = 1_000
-COUNT = 2_000 if ROUNDS == 1 else 30_000
+COUNT = 2_000 if ROUNDS == 1 else 15_000
 PAUSE_S = 0.0005
 DEADLINE_S = 60.0 if ROUNDS == 1 else 240.0
 RSS_GROWTH_MAX = 24 * 1024 * 1024
