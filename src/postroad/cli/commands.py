@@ -23,6 +23,7 @@ COMMANDS = {
     "dead-letters": Command(
         "postroad.cli.deadletters.command", "list, show, edit, redrive, purge, export and import dead letters"
     ),
+    "records": Command("postroad.cli.records", "what was dropped, came twice, or failed after an early acknowledgement"),
     "events": Command("postroad.cli.events.command", "types, groups, what goes by, what went to nobody"),
     "topology": Command("postroad.cli.topology.command", "plan, apply and export queues, exchanges and bindings"),
     "outbox": Command("postroad.cli.outbox", "the outbox in your own database: its tables, what waits, relaying it"),

@@ -125,10 +125,11 @@ def changes(declared: Topology, present: Topology) -> list[Change]:
     exchanges = {exchange.name: exchange for exchange in present.exchanges}
     found: list[Change | None] = [change_for(queue, queues.get(queue.name)) for queue in declared.queues]
     found += [thing_change("exchange", one, exchanges.get(one.name)) for one in declared.exchanges]
+    bound = {binding_key(binding) for binding in present.bindings}
     found += [
         Change("create", binding, f"bind {binding.words()}")
         for binding in declared.bindings
-        if binding not in present.bindings
+        if binding_key(binding) not in bound
     ]
     return [change for change in found if change is not None]
 

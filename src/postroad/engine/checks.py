@@ -64,11 +64,12 @@ def user_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     return checked
 
 
-def checked_id(id: str | None) -> str | None:
+def checked_id(id: Any) -> str | None:
     """The sender's own id of a message; None for none."""
     if id is not None and (not isinstance(id, str) or not id or len(id) > ID_LENGTH_MAX or not id.isprintable()):
         raise InvalidOption(f"id={id!r}: write 1 to {ID_LENGTH_MAX} printable characters.")
-    return id
+    checked: str | None = id
+    return checked
 
 
 def checked_key(value: Any) -> str | None:

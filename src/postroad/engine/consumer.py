@@ -342,7 +342,7 @@ class ConsumerLoop:
             admitted = self.admission.admit(delivery, now)
             if isinstance(admitted, Settlement):
                 self.held[delivery.receipt] = None
-                self.ended.append((None, admitted))
+                self.ended.append((None, await self.passed_gate(admitted)))
             elif not delivery.needs_begin or await self.begun(delivery):
                 self.held[delivery.receipt] = admitted
                 (special if admitted.handler.special else batches[admitted.handler.executor]).append(admitted)
@@ -352,6 +352,17 @@ class ConsumerLoop:
             self.executors[kind].submit(jobs)
         if self.ended:
             self.something.set()
+
+    async def passed_gate(self, unrun: Settlement) -> Settlement:
+        """What ends without its handler, as expired or convicted, has its place in an order by number all the same."""
+        handler = self.admission.resolve(unrun.delivery)
+        if handler is None or handler.gate is None or isinstance(unrun.outcome, Release):
+            return unrun
+        try:
+            return await self.preparation.at_gate(Job(unrun.delivery, handler), unrun)
+        except EngineError as error:
+            self.tell_goes_back(1, error)
+            return Settlement(unrun.delivery, Release())
 
     async def receive_special(self, jobs: Sequence[Job]) -> None:
         """Ask the inbox and the gates; accept what is to leave early; let batches gather."""
@@ -400,8 +411,11 @@ class ConsumerLoop:
 
     def give_back(self, jobs: Sequence[Job], error: EngineError) -> None:
         """The engine could not be asked: they come again, uncounted."""
-        logger.error("%d deliveries go back, for the engine could not be asked about them: %s", len(jobs), error)
+        self.tell_goes_back(len(jobs), error)
         self.ended.extend((job, Settlement(job.delivery, Release())) for job in jobs)
+
+    def tell_goes_back(self, count: int, error: EngineError) -> None:
+        logger.error("%d deliveries go back, for the engine could not be asked about them: %s", count, error)
 
     def forget(self, job: Job) -> None:
         """Somebody else has it."""

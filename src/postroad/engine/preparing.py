@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from postroad.core.delivery import Begun, Delivery
 from postroad.core.outcome import ACCEPT, Settlement
 from postroad.engine.handler import Along, Gate, Job
-from postroad.engine.pipeline import Pipeline
+from postroad.engine.pipeline import Pipeline, accompanied
 from postroad.errors import MessageError, NotSupported
 from postroad.ports.store import Store
 
@@ -59,6 +59,13 @@ class Preparation:
     def duplicate(self, job: Job) -> Settlement:
         reason = f"the inbox of {job.delivery.source} has {job.mark!r}: it was handled before"
         return self.pipeline.not_run(job.delivery, job.handler, "DUPLICATE", ACCEPT, reason)
+
+    async def at_gate(self, job: Job, unrun: Settlement) -> Settlement:
+        """How a delivery ends that will not run: by the gate's word, else as decided, with what the gate sends along."""
+        found: dict[int, Prepared | None] = {id(job): job}
+        await self.ask_gates([job], found)
+        answer = found[id(job)]
+        return answer if isinstance(answer, Settlement) else accompanied(job, unrun)
 
     async def ask_gates(self, jobs: Sequence[Job], found: dict[int, Prepared | None]) -> None:
         by_gate: dict[int, tuple[Gate, list[Job]]] = {}

@@ -35,12 +35,12 @@ DECODE = msgspec.json.Decoder(MessageRecord).decode
 
 
 def record(delivery: Delivery, state: str, reason: str, ended_at: float, worker: str = "") -> Put:
-    """The document, kept for a day."""
+    """The document, kept for a day. Its key names the queue too: what an exchange gave to several has one id in all."""
     message = delivery.message
     value = MessageRecord(
         delivery.source, state, reason, delivery.attempt, message.queued_at, ended_at, worker, message.headers
     )
-    return Put(KIND, message.id, ENCODE(value).decode(), state, ended_at + KEEP_S)
+    return Put(KIND, f"{message.id} {delivery.source}", ENCODE(value).decode(), state, ended_at + KEEP_S)
 
 
 class MessageHandlerBase(HandlerBase):

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from postroad.core.delivery import Delivery
 from postroad.core.message import Message
-from postroad.core.writes import Write
 from postroad.engine.attributes import TYPE
 from postroad.engine.checks import checked_retry, checked_routes, executor_of
-from postroad.engine.handler import Ending, Gate
+from postroad.engine.handler import Gate
 from postroad.engine.records import MessageHandlerBase
 from postroad.errors import Undecodable
 from postroad.events.options import SubscribeOptions
@@ -51,11 +48,6 @@ class EventHandler(MessageHandlerBase):
     def decode(self, message: Message) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The function's one argument; of a batch, one of its items. Raises Undecodable."""
         return (self.readers(message.headers[TYPE])(message),), NO_KWARGS
-
-    def writes(self, delivery: Delivery, ending: Ending) -> tuple[Write, ...]:
-        """A record of each group's own, for all of them have an event of the same id."""
-        found = super().writes(delivery, ending)
-        return tuple(msgspec.structs.replace(one, key=f"{one.key} {delivery.source}") for one in found) if found else ()
 
     def mark(self, delivery: Delivery) -> str | None:
         """What the inbox knows it by. Raises Undecodable."""

@@ -19,7 +19,7 @@ from postroad.core.writes import Document
 from postroad.errors import NotFound, NotSupported
 from postroad.observe import processes, traffic, views
 from postroad.observe.statistics import StatisticsView, statistics
-from postroad.observe.traffic import EventTypeView, GroupView, UnroutedView
+from postroad.observe.traffic import EventTypeView, GroupView, RecordView, UnroutedView
 from postroad.observe.views import DeadLetterGroup, DeadLetterView, MessageView, Stats, TaskView, WorkerView
 from postroad.ports.driver import (
     DeadLetterFilter,
@@ -39,6 +39,7 @@ LOCATED_MAX = 10_000
 SEEN_MAX = 10_000
 EVENT_TYPE_KIND = "event-type"
 UNROUTED_KIND = "unrouted"
+RECORD_KIND = "message"
 
 
 class Engine(Driver, Store, Inspectable, Operable, Protocol):
@@ -116,6 +117,13 @@ class Inspection:
         """What exchanges could give to nobody in the last day, the newest first."""
         documents = await self.all_documents(UNROUTED_KIND, limit)
         return sorted(map(traffic.unrouted, documents), key=lambda one: one.at, reverse=True)
+
+    async def records(self, state: str | None = None, limit: int = 100) -> list[RecordView]:
+        """What left without a dead letter in the last day: dropped, a repeat, or failed after an early acknowledgement.
+
+        ``state``: only DROPPED, DUPLICATE or FAILED. The newest first, by their ids."""
+        documents = await self.engine.scan(RECORD_KIND, tag=state, limit=limit)
+        return [traffic.record(document) for document in documents]
 
     async def all_documents(self, kind: str, limit: int = SEEN_MAX) -> list[Document]:
         """The newest ``limit`` of a kind."""

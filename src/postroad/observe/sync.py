@@ -9,7 +9,7 @@ from postroad.core.durations import Duration
 from postroad.core.topology import Topology
 from postroad.observe.inspect import Inspection
 from postroad.observe.statistics import StatisticsView
-from postroad.observe.traffic import EventTypeView, GroupView, UnroutedView
+from postroad.observe.traffic import EventTypeView, GroupView, RecordView, UnroutedView
 from postroad.observe.views import MessageView, Stats, TaskView, WorkerView
 from postroad.ports.driver import Driver, QueueDepth
 
@@ -67,6 +67,10 @@ class SyncInspection:
     def event_types(self) -> list[EventTypeView]:
         """Types of events that were published, or that a group waits for."""
         return self._app.ask(lambda driver: Inspection(driver).event_types())
+
+    def records(self, state: str | None = None, limit: int = 100) -> list[RecordView]:
+        """What left without a dead letter in the last day: dropped, a repeat, or failed after an early acknowledgement."""
+        return self._app.ask(lambda driver: Inspection(driver).records(state, limit))
 
     def unrouted(self, limit: int = 100) -> list[UnroutedView]:
         """What exchanges could give to nobody in the last day, the newest first."""

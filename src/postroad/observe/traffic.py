@@ -10,6 +10,7 @@ import msgspec
 from postroad.core.routing import EVENTS, matches
 from postroad.core.topology import Topology
 from postroad.core.writes import Document
+from postroad.engine.records import DECODE as DECODE_RECORD
 from postroad.events.announcing import DECODE as DECODE_TYPE
 from postroad.events.announcing import EventTypeDocument
 from postroad.ports.driver import QueueDepth
@@ -122,6 +123,29 @@ def takers(type: str, known: Sequence[GroupView]) -> tuple[str, ...]:
 def unrouted(document: Document) -> UnroutedView:
     kept = DECODE_UNROUTED(document.value)
     return UnroutedView(document.key, *(getattr(kept, name) for name in kept.__struct_fields__))
+
+
+class RecordView(msgspec.Struct, frozen=True):
+    """What left a queue without a dead letter, and not by success. ``state``: DROPPED, DUPLICATE or FAILED.
+
+    Times are wall-clock seconds.
+    """
+
+    id: str
+    source: str
+    state: str
+    reason: str
+    attempt: int
+    queued_at: float
+    ended_at: float
+    worker: str
+    headers: dict[str, str]
+
+
+def record(document: Document) -> RecordView:
+    kept = DECODE_RECORD(document.value)
+    id, _, _queue = document.key.partition(" ")
+    return RecordView(id, *(getattr(kept, name) for name in kept.__struct_fields__))
 
 
 DECODE_UNROUTED = msgspec.json.Decoder(UnroutedDocument).decode

@@ -92,4 +92,5 @@ def crashed(pipeline: Pipeline, job: Job, how: str) -> Settlement:
     else:
         reason = f"its process died {deaths} times; the last time: {how}"
         failure = Failure(Reject(reason, record), "DEAD", reason)
-    return pipeline.ended(job.delivery, job.handler, failure, None, record)
+    settlement = pipeline.ended(job.delivery, job.handler, failure, None, record)
+    return accompanied(job, settlement) if job.handler.special else settlement
