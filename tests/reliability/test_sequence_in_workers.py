@@ -47,6 +47,29 @@ def test_a_subscription(app: App) -> None:
     assert seen == [1, 2, 3] and letter.error_type == "SequenceGap" and b'"seq":5' in letter.message.body
 
 
+@pytest.mark.parametrize("overflow", ["block", "reject"])
+def test_a_full_queue_does_not_hold_up_what_comes_back(app: App, overflow: str) -> None:
+    """Else nothing would move any more: what fills it waits for the number that has no room."""
+    queue, seen = app.queue("raw", max_length=3, overflow=overflow), []
+
+    @queue.consumer(sequence="seq", gap_timeout="1m")
+    def taken(body: dict[str, Any]) -> None:
+        seen.append(body["seq"])
+
+    def put(seq: int) -> bool:
+        try:
+            return bool(queue.put({"seq": seq}, key="a", timeout=10))
+        except errors.QueueFull:
+            return False
+
+    arrival = [7, 3, 9, 12, 1, 2, 15, 4, 6, 5, 8, 14, 10, 11, 13]
+    with app.worker(threads=2):
+        for seq in arrival:
+            until(lambda seq=seq: put(seq), "there is room")
+        until(lambda: len(seen) == len(arrival), "all are handled")
+    assert seen == sorted(arrival)
+
+
 def test_what_leaves_before_it_is_handled_has_no_order(app: App) -> None:
     queue = app.queue("raw")
     with pytest.raises(errors.InvalidOption, match="early"):

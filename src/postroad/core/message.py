@@ -54,11 +54,15 @@ class Address(msgspec.Struct, frozen=True, gc=False):
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
-    """One message on its way to one address. ``mandatory``: refuse it when an exchange routes it to nobody."""
+    """One message on its way to one address. ``mandatory``: refuse it when an exchange routes it to nobody.
+
+    ``returning``: it comes back to a queue that had it, and is taken though the queue is full: what waits there may wait for it.
+    """
 
     to: Address
     message: Message
     mandatory: bool = False
+    returning: bool = False
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False):

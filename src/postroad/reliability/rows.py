@@ -20,9 +20,9 @@ DECODE = msgspec.json.Decoder(Send).decode
 
 def identified(send: Send) -> Send:
     """The engine takes it once, however often the relay brings it."""
-    if send.message.dedupe:
+    if send.message.dedupe and not send.returning:
         return send
-    return msgspec.structs.replace(send, message=msgspec.structs.replace(send.message, dedupe=True))
+    return msgspec.structs.replace(send, message=msgspec.structs.replace(send.message, dedupe=True), returning=False)
 
 
 def rows_of(sends: Sequence[Send], body_bytes_max: int) -> list[dict[str, Any]]:

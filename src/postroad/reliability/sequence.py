@@ -5,7 +5,7 @@ goes back to the queue with that outcome. Of one key only one message is out at 
 is still true when the settlement made of it is committed.
 
 A gap is watched by a control message: delayed, of the same key, with the headers of one it watches for, so that it comes
-to the same handler. There is one for as long as something is parked.
+to the same handler. There is one, for a key, for as long as something of it is parked; it is sent on from gap to gap.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Place(msgspec.Struct, frozen=True):
 class SequenceGate:
     """``queue``: in whose name the state is kept. ``number_of``: raises a MessageError where there is no number.
 
-    ``on_gap``: after ``gap_timeout_s``, what is parked becomes dead letters ("dead-letter"; the missing number stays
+    ``on_gap``: after ``gap_timeout_s`` (at most twice that, for a gap behind another one: it is counted from the end of the
+    number before it, whose handler may take long), what is parked becomes dead letters ("dead-letter"; the missing number stays
     expected), or the series goes on with the lowest of it ("skip"; a record tells).
     """
 
@@ -139,18 +140,19 @@ class SequenceGate:
         """It runs; the next goes back to the queue when it ends, or is watched for."""
         message = place.delivery.message
         series = numbers.ran(place.series, number, message.id)
-        back = self.back(place.key, [number + 1], parked)
-        if not back[0] and self.waits(series):
+        sends, writes = self.back(place.key, [number + 1], parked)
+        if series.parked and not sends:
             series = numbers.watching(series, 0.0)
-            return Along((self.watch(place.delivery, series.next, None),), (self.put(place.key, series),))
-        return Along(back[0], (*back[1], self.put(place.key, series)))
+        return Along(sends, (*writes, self.put(place.key, series)))
 
     def park(self, place: Place, number: int) -> Settlement:
         """It is early."""
-        delivery, series = place.delivery, numbers.parked(place.series, number)
+        delivery, series, before = place.delivery, numbers.parked(place.series, number), place.series
         sends: tuple[Send, ...] = ()
-        if self.waits(series):
+        unwatched = before.watched is None or self.overdue(before)
+        if unwatched or before.watched != series.next:
             series = numbers.watching(series, self.clock() + self.gap_timeout_s)
+        if unwatched:
             sends = (self.watch(delivery, series.next, series.over_at),)
         document = Put(PARKED, parked_key(place.key, number), ENCODE(returned(delivery)).decode())
         return Settlement(delivery, ACCEPT, sends, (document, self.put(place.key, series)))
@@ -176,22 +178,18 @@ class SequenceGate:
 
     # Gaps
 
-    def waits(self, series: Series) -> bool:
-        """Whether something is parked and nobody watches: never yet, or the control message is long overdue (it expired)."""
-        overdue = 0.0 < series.over_at < self.clock() - self.gap_timeout_s
-        return bool(series.parked) and (series.watched != series.next or overdue)
+    def overdue(self, series: Series) -> bool:
+        """Whether the control message should have come long ago: it expired, or somebody purged the queue."""
+        return 0.0 < series.over_at < self.clock() - self.gap_timeout_s
 
     def is_over(self, place: Place) -> bool:
-        """Whether what this control message watches for was waited for long enough."""
+        """Whether the number that is expected was waited for long enough."""
         series = place.series
-        newest = series.watched == expected(place.delivery)
-        return newest and series.watched == series.next and 0.0 < series.over_at <= self.clock()
+        return series.watched == series.next and 0.0 < series.over_at <= self.clock()
 
     def control(self, place: Place, parked: dict[str, Send]) -> Settlement:
         """A control message has come: is the gap over, or another one there by now?"""
         delivery, series = place.delivery, place.series
-        if series.watched != expected(delivery):
-            return Settlement(delivery, ACCEPT)
         if not series.parked:
             return Settlement(delivery, ACCEPT, (), (self.put(place.key, numbers.unwatched(series)),))
         if not self.is_over(place):
@@ -238,8 +236,8 @@ class SequenceGate:
         there = [parked_key(key, number) for number in which if parked_key(key, number) in parked]
         return tuple(parked[one] for one in there), tuple(Delete(PARKED, one) for one in there)
 
-    def watch(self, delivery: Delivery, number: int, due_at: float | None) -> Send:
-        """The control message that asks for this number. Without ``due_at`` it comes at once, to begin the count."""
+    def watch(self, delivery: Delivery, number: int, due_at: float) -> Send:
+        """The control message of this key, which waits for this number first."""
         message = delivery.message
         return Send(
             Address(delivery.source),
@@ -254,6 +252,7 @@ class SequenceGate:
                 queued_at=self.clock(),
                 order_skip=message.order_skip,
             ),
+            returning=True,
         )
 
     def put(self, key: str, series: Series) -> Put:
@@ -271,12 +270,6 @@ def judged(place: Place) -> Verdict:
     return numbers.judge(place.series, place.number or 0, message.id, redriven)
 
 
-def expected(delivery: Delivery) -> int | None:
-    """The number this control message watches for."""
-    text = delivery.message.headers[GATE_HEADER]
-    return int(text) if text.isdecimal() else None
-
-
 def parked_key(key: str, number: int) -> str:
     return f"{key}\x1f{number:020d}"
 
@@ -284,7 +277,7 @@ def parked_key(key: str, number: int) -> str:
 def returned(delivery: Delivery) -> Send:
     """Straight to its queue, under its id, which the inbox knows already."""
     message = msgspec.structs.replace(delivery.message, dedupe=False, unique=None, due_at=None)
-    return Send(Address(delivery.source), message)
+    return Send(Address(delivery.source), message, returning=True)
 
 
 def reset_words(series: Series) -> str:

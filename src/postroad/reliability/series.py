@@ -18,8 +18,8 @@ class Series(msgspec.Struct, frozen=True, omit_defaults=True):
     """``next``: the number expected. ``first``: the first that ran, ``first_id`` its message; None while none has.
 
     ``parked``: came early, and wait in the store. ``condemned``: on their way to the dead letters. ``skipped``: given up.
-    ``watched``: the expected number that the last control message was sent for; ``over_at``: when its gap is over (wall
-    seconds; 0.0: not known yet). ``reset``: a number at or below the first came again, with another id.
+    ``watched``: while a control message is on its way, the expected number that it watches for; ``over_at``: when its gap is
+    over (wall seconds; 0.0: counted from its next look). ``reset``: a number at or below the first came again, with another id.
     """
 
     next: int = START

@@ -49,7 +49,7 @@ class Admission:
         if first is not None:
             self.duplicates += 1
             return Receipt(message.id, first, len(route))
-        full = self.rooms.full(wanted)
+        full = None if send.returning else self.rooms.full(wanted)
         return self.take(message, wanted) if full is None else bounds.refused(send, full)
 
     def not_seen(self, message: Message, route: Numbers) -> Numbers:
