@@ -136,13 +136,15 @@ def test_delayed_retry(example: Start) -> None:
 
 
 def test_idempotent_consumer(example: Start) -> None:
+    """Eighteen messages and a crash: every payment is booked once. What ran beside the crash may have run twice."""
     books = example("idempotent-consumer")
     books.run("deliver.py")
+    wanted = {f"payment-{number} booked" for number in range(1, 7)} | {"payment-3 was booked"}
     with books.worker():
-        books.until(lambda: len(books.lines("runs.txt")) >= 7)
-        books.until(lambda: len(set(books.lines("runs.txt"))) == 7)
+        books.until(lambda: wanted <= set(books.lines("runs.txt")))
     runs = Counter(books.lines("runs.txt"))
-    assert runs == {f"payment-{number} booked": 1 for number in range(1, 7)} | {"payment-3 was booked": 1}
+    assert [runs[f"payment-{number} booked"] for number in range(1, 7)] == [1] * 6
+    assert runs.total() <= 7 + 3, "beside the one that died, three threads were running"
 
 
 def test_backpressure(example: Start) -> None:
