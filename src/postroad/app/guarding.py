@@ -52,6 +52,10 @@ def sequenced(subscriber: AnySubscriber, which: Any, gap_timeout: Duration, on_g
         raise InvalidOption(
             'sequence= with ack="early": the next number may come while this one is still handled. Use ack="late".'
         )
+    if subscriber.options.order == "skip":
+        raise InvalidOption(
+            'sequence= with order="skip": the next number must not run before the one that is tried again. Use order="wait".'
+        )
     if subscriber.options.broadcast:
         raise InvalidOption(
             "sequence= with broadcast=True: the numbers are kept for a group, and a broadcast's ends with its process."

@@ -38,17 +38,27 @@ def matches(pattern: str, key: str) -> bool:
 
 def overlap(first: str, second: str) -> bool:
     """Whether some routing key is taken by both patterns."""
-    return words_overlap(tuple(first.split(".")), tuple(second.split(".")))
+    return words_overlap(first.split("."), second.split("."))
 
 
 def words_overlap(first: Sequence[str], second: Sequence[str]) -> bool:
-    if not first or not second:
-        return all(word == "#" for word in (*first, *second))
-    if first[0] == "#":
-        return words_overlap(first[1:], second) or words_overlap(first, second[1:])
-    if second[0] == "#":
-        return words_overlap(second, first)
-    return (first[0] == second[0] or "*" in (first[0], second[0])) and words_overlap(first[1:], second[1:])
+    """From the ends backwards: ``after[j]`` says whether what is left of both, from the next word of ``first``, overlaps."""
+    after = [all(word == "#" for word in second[at:]) for at in range(len(second) + 1)]
+    for at in range(len(first) - 1, -1, -1):
+        after = overlaps_from(first, at, second, after)
+    return after[0]
+
+
+def overlaps_from(first: Sequence[str], at: int, second: Sequence[str], after: Sequence[bool]) -> list[bool]:
+    here = [False] * (len(second) + 1)
+    here[-1] = first[at] == "#" and after[-1]
+    for to in range(len(second) - 1, -1, -1):
+        if "#" in (first[at], second[to]):
+            here[to] = (first[at] == "#" and after[to]) or (second[to] == "#" and here[to + 1])
+            here[to] = here[to] or here[to + 1] if first[at] == "#" else here[to] or after[to]
+        else:
+            here[to] = (first[at] == second[to] or "*" in (first[at], second[to])) and after[to + 1]
+    return here
 
 
 class PatternTree:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -81,11 +81,11 @@ class Change(msgspec.Struct, frozen=True):
     words: str
 
 
-def valid_name(name: str, what: str = "queue") -> str:
+def valid_name(name: Any, what: str = "queue") -> str:
     """The name itself. Raises InvalidName for what no engine could carry."""
     if not isinstance(name, str) or not name or len(name) > NAME_LENGTH_MAX or not name.isprintable():
         raise InvalidName(f"{name!r} is no {what} name: use 1 to {NAME_LENGTH_MAX} printable characters.")
-    return name
+    return str(name)
 
 
 def differences(declared: Queue | Exchange, present: Queue | Exchange) -> list[str]:
@@ -173,9 +173,9 @@ def once(kind: str, declared: Sequence[Named]) -> list[Named]:
     return list(found.values())
 
 
-def together(kind: str, first: Named, second: Named) -> Named:
+def together(kind: str, first: Any, second: Any) -> Any:
     """Two declarations of one name. One that only names its queue (a task's) takes the other's arguments."""
-    if isinstance(first, Queue) and isinstance(second, Queue):
+    if isinstance(first, Queue):
         carries = first.carries or second.carries
         for plain, full in ((first, second), (second, first)):
             if plain == Queue(plain.name, plain.carries) and {plain.carries, full.carries} <= {"", carries}:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from postroad.core.outcome import Settlement
-from postroad.engine.context import HandlerContext
+from postroad.engine.context import CURRENT, HandlerContext
 from postroad.engine.handler import Batch, Handler, Job
-from postroad.engine.pipeline import Pipeline
+from postroad.engine.pipeline import Pipeline, refuse_awaitable
 from postroad.errors import BatchError, HandlerSignal
 
 Ended = list[tuple[Job, Settlement]]
@@ -39,10 +39,12 @@ def run_batch(pipeline: Pipeline, batch: BatchJob) -> Ended:
     try:
         items = next(calls)
         while True:
-            items = calls.send(raised(batch.handler.function, items))
+            items = calls.send(raised(batch.handler, items))
     except StopIteration as end:
         ended: Ended = end.value
         return ended
+    finally:
+        CURRENT.set(None)
 
 
 async def run_batch_async(pipeline: Pipeline, batch: BatchJob) -> Ended:
@@ -51,23 +53,23 @@ async def run_batch_async(pipeline: Pipeline, batch: BatchJob) -> Ended:
     try:
         items = next(calls)
         while True:
-            items = calls.send(await raised_async(batch.handler.function, items))
+            items = calls.send(await raised_async(batch.handler, items))
     except StopIteration as end:
         ended: Ended = end.value
         return ended
 
 
-def raised(function: Callable[..., Any], items: list[Any]) -> BaseException | None:
+def raised(handler: Handler, items: list[Any]) -> BaseException | None:
     try:
-        function(items)
+        refuse_awaitable(handler.name, handler.function(items))
     except BaseException as error:
         return error
     return None
 
 
-async def raised_async(function: Callable[..., Any], items: list[Any]) -> BaseException | None:
+async def raised_async(handler: Handler, items: list[Any]) -> BaseException | None:
     try:
-        await function(items)
+        refuse_awaitable(handler.name, await handler.function(items))
     except BaseException as error:
         return error
     return None

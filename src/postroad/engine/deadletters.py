@@ -21,6 +21,7 @@ from postroad.engine.rates import per_second
 from postroad.engine.route import Owner
 from postroad.errors import InvalidOption, NotFound
 from postroad.ports.driver import DeadLetterFilter, DeadLetterRecord, Driver, Redriven
+from postroad.ports.store import Store
 
 T = TypeVar("T")
 
@@ -190,7 +191,7 @@ def redrive(which: DeadLetterFilter, limit: int | None, rate_per_s: float | None
         wanted = there if limit is None else min(limit, there)
         if dry_run or not wanted:
             return Redriven(wanted)
-        before = dead_by_now(which)
+        before = dead_by(which, driver.now() if isinstance(driver, Store) else time.time())
         if rate_per_s is not None:
             return await operable(driver).redrive(before, wanted, rate_per_s=rate_per_s)
         return await in_chunks(driver, before, wanted)
@@ -208,9 +209,8 @@ async def in_chunks(driver: Driver, which: DeadLetterFilter, wanted: int) -> Red
     return Redriven(count)
 
 
-def dead_by_now(which: DeadLetterFilter) -> DeadLetterFilter:
+def dead_by(which: DeadLetterFilter, now: float) -> DeadLetterFilter:
     """Not those that die again while it goes on."""
-    now = time.time()
     return msgspec.structs.replace(which, until=now if which.until is None else min(which.until, now))
 
 

@@ -140,6 +140,8 @@ class Runtime:
 
     def build_consumer(self, pipeline: Pipeline, executors: Mapping[str, Executor]) -> ConsumerLoop:
         queues = subscribed(self.app, self.options)
+        if not queues:
+            logger.warning("This worker takes from no queue: the app declares no task, consumer or subscription. Is it the right app?")
         return ConsumerLoop(
             self.driver,
             Subscription(queues, self.worker, self.seat),

@@ -77,6 +77,11 @@ class TurnOperation(Operation["TurnAnswer"]):
             self.settled, self.numbers(session), self.wish.limit, self.token, self.holder, self.most(session)
         )
 
+    def look(self, session: Session) -> None:
+        if any(send.to.exchange for settlement in self.settled for send in settlement.sends):
+            session.freshen()
+            session.routing()
+
     def apply(self, session: Session) -> None:
         self.failures = settle_all(session, self.settled, self.careful) if self.settled else ()
         if self.wish.limit > 0:
@@ -133,7 +138,7 @@ class SqliteConsumer:
 
     def operation(self, settled: Sequence[Settlement], wish: Wish) -> TurnOperation:
         self.turns += 1
-        start = self.turns % len(self.queues)
+        start = self.turns % max(len(self.queues), 1)
         rotated = self.queues[start:] + self.queues[:start]
         return TurnOperation(settled, rotated, wish, next(self.tokens), self.holder)
 

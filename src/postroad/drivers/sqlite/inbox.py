@@ -1,4 +1,7 @@
-"""Messages that were handled before, by a mark that their handling left: one a queue and mark, kept for a week."""
+"""Messages that were handled before, by a mark that their handling left: one a queue and mark, kept for a week.
+
+They share a table with the ids of messages; a mark begins with a character that no id can have.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from postroad.drivers.sqlite.session import Session, as_json
 
 KNOWN = """
 SELECT json_group_array(e.key) FROM jsonb_each(?1) e
-JOIN inbox i ON i.queue = e.value->>0 AND i.id = 'mark:' || (e.value->>1) AND i.until > ?2
+JOIN inbox i ON i.queue = e.value->>0 AND i.id = char(31) || (e.value->>1) AND i.until > ?2
 """
-REMEMBER = "INSERT OR REPLACE INTO inbox SELECT e.value->>0, 'mark:' || (e.value->>1), ?2 FROM jsonb_each(?1) e"
+REMEMBER = "INSERT OR REPLACE INTO inbox SELECT e.value->>0, char(31) || (e.value->>1), ?2 FROM jsonb_each(?1) e"
 
 Mark = tuple[int, str]
 """A queue's number, and the mark."""

@@ -25,8 +25,9 @@ FROM json_each(?1) e CROSS JOIN dead d ON d.number = e.value->>0
 READY = "INSERT INTO ready SELECT queue, rank, seq FROM message WHERE seq >= ?1 AND key IS NULL AND due_at IS NULL"
 DUE = "INSERT INTO due SELECT due_at, seq, queue FROM message WHERE seq >= ?1 AND due_at IS NOT NULL"
 CLAIM = """
-INSERT OR IGNORE INTO claimed_key SELECT head ->> 4, id, NULL FROM message
+INSERT INTO claimed_key SELECT head ->> 4, id, NULL FROM message
 WHERE seq >= ?1 AND flags & 4 AND head ->> 5 IS NULL AND head ->> 4 IS NOT NULL
+ON CONFLICT(key) DO UPDATE SET id = excluded.id, until = NULL WHERE until <= ?2
 """
 FORGET = """
 DELETE FROM doc WHERE kind IN (SELECT value FROM json_each(?2))
@@ -142,7 +143,7 @@ def send_back(session: Session, chosen: Sequence[Letter], pace: Pace) -> None:
     session.connection.execute(REDRIVE, (as_json(rows), first, now))
     session.connection.execute(READY, (first,))
     session.connection.execute(DUE, (first,))
-    session.connection.execute(CLAIM, (first,))
+    session.connection.execute(CLAIM, (first, session.clock()))
     lanes.enter_since(session, first)
 
 

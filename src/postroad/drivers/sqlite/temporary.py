@@ -49,8 +49,8 @@ def refuse_second(session: Session, folder: Path | None, holder: int, name: str,
     for other, seat, pid in session.rows(OWNER, (number,)):
         if other != holder and lives(folder, seat):
             raise QueueExclusive(
-                f"Queue {name!r} is exclusive, and process {pid} takes from it. Stop that one, or declare the queue without "
-                "exclusive=True."
+                f"Queue {name!r} is exclusive, and process {pid} takes from it. Stop that one (of one worker, start one child: "
+                "-p 1), or declare the queue without exclusive=True."
             )
 
 

@@ -51,6 +51,9 @@ class Operation(Generic[T]):
     def wanted(self, session: Session) -> bool:
         return True
 
+    def look(self, session: Session) -> None:
+        """Without the lock, before `apply`: read what takes long to read, and is checked again under it."""
+
     def program(self, session: Session) -> tuple[str, tuple[object, ...]] | None:
         """All of it as one statement, which is then its own transaction; None when it needs `apply`."""
         return None
@@ -89,6 +92,12 @@ class PublishOperation(Operation[Sequence[Receipt | Refused]]):
         self.answers = [receipt]
         session.bells |= WORK
         return program
+
+    def look(self, session: Session) -> None:
+        """The routes, which after a change of the topology are many to load."""
+        if any(send.to.exchange for send in self.sends):
+            session.freshen()
+            session.routing()
 
     def apply(self, session: Session) -> None:
         ready = self.prepared
@@ -253,6 +262,9 @@ class Writer:
         self.set_synchronous(session, "FULL" if any(operation.durable for operation in wanted) else "NORMAL")
         session.bells = 0
         program = wanted[0].program(session) if len(wanted) == 1 else None
+        if program is None:
+            for operation in wanted:
+                operation.look(session)
         with self.lock:
             if program is None:
                 run_statements(session, wanted)
