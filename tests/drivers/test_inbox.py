@@ -168,7 +168,7 @@ def test_begin_knows_repeats_and_charges_nobody(engine: Engine, play: Play) -> N
     play(scene())
 
 
-def test_a_suspect_is_charged_unless_it_is_a_repeat(tmp_path: Path, play: Play) -> None:
+def test_a_suspect_is_charged_once_unless_it_is_a_repeat(tmp_path: Path, play: Play) -> None:
     async def scene() -> None:
         engine = EmbeddedEngine(tmp_path)
         async with sit(engine) as desk:
@@ -181,7 +181,7 @@ def test_a_suspect_is_charged_unless_it_is_a_repeat(tmp_path: Path, play: Play) 
             engine.lose_starts()
             await desk.supervising.sweep()
             suspect = await desk.take_one(alone=True)
-            for mark, verdict in (("m", "duplicate"), ("n", "run")):
+            for mark, verdict in (("m", "duplicate"), ("n", "run"), ("n", "run")):
                 assert [each.verdict for each in await desk.consumer.begin([suspect], [mark])] == [verdict]
                 (where,) = await desk.looking.find([suspect.message.id])
                 assert where.crashes == (verdict == "run")

@@ -15,7 +15,7 @@ UPDATE leased SET alone = 2 WHERE (token, seq) IN (SELECT e.value, CAST(e.key AS
 """
 CHARGE = """
 UPDATE message SET crashes = crashes + 1 WHERE seq IN (
-SELECT l.seq FROM json_each(?1) e JOIN leased l ON l.token = e.value AND l.seq = CAST(e.key AS INTEGER))
+SELECT l.seq FROM json_each(?1) e JOIN leased l ON l.token = e.value AND l.seq = CAST(e.key AS INTEGER) WHERE l.alone < 2)
 """
 HELD = """
 SELECT json_group_array(json_array(l.token, l.seq)) FROM json_each(?1) e
@@ -27,14 +27,14 @@ RECEIPTS = msgspec.json.Decoder(Receipts)
 
 
 def judge(session: Session, held: Sequence[Delivery], marks: Sequence[str | None]) -> list[Begun]:
-    """Suspects that are to run are charged for it: whoever dies now is convicted. Nobody else is."""
+    """Suspects that are to run are charged for it, once: whoever dies now is convicted. Nobody else is."""
     present = still_held(session, held)
     repeats = repeated(session, held, marks)
     begun = [Begun(delivery, verdict(delivery, present, repeats)) for delivery in held]
     running = [each.delivery for each in begun if each.verdict == "run" and each.delivery.suspect]
     if running:
-        session.connection.execute(ALONE, (as_text(running),))
         session.connection.execute(CHARGE, (as_text(running),))
+        session.connection.execute(ALONE, (as_text(running),))
     return begun
 
 
