@@ -91,7 +91,8 @@ class Consumer(Protocol):
     async def begin(self, held: Sequence[Delivery], marks: Sequence[str | None] = ()) -> Sequence[Begun]:
         """Fence, count and judge deliveries that ask for it (``needs_begin``), durably, before their handlers run.
 
-        Asking twice about one delivery counts once. ``marks``: one a delivery, or none at all; a delivery whose mark the inbox of its queue has is a ``duplicate``.
+        Asking twice about one delivery counts once. ``marks``: one a delivery, or none at all; a delivery whose mark the
+        inbox of its queue has is a ``duplicate``.
         """
 
     async def extend(self, held: Sequence[Delivery]) -> Sequence[Delivery]:
