@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -211,7 +212,8 @@ async def in_chunks(driver: Driver, which: DeadLetterFilter, wanted: int) -> Red
 
 def dead_by(which: DeadLetterFilter, now: float) -> DeadLetterFilter:
     """Not those that die again while it goes on."""
-    return msgspec.structs.replace(which, until=now if which.until is None else min(which.until, now))
+    after = math.nextafter(now, math.inf)
+    return msgspec.structs.replace(which, until=after if which.until is None else min(which.until, after))
 
 
 def purge(which: DeadLetterFilter, limit: int | None, dry_run: bool) -> Question[int]:
