@@ -19,7 +19,7 @@ PLACES = ["work", "root", "farm", r"home/\w+", r"Users/\w+"]
 MACHINE_PATH = re.compile(rf"(?<![\w.~*}}])/(?:{'|'.join(PLACES)})(?![\w-])")
 REGISTRIES = ["py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "npm" + "js.com", "crates" + ".io"]
 REGISTRY_HOST = re.compile("|".join(re.escape(name) for name in REGISTRIES), re.IGNORECASE)
-INDEX_OPTION = "--(?:index-url|extra-index-url|find-links|trusted-host)"
+INDEX_OPTION = "--(?:(?:extra-)?index[-]url|find[-]links|trusted[-]host)"
 INDEX_LINE = re.compile(rf"(?m)(?:^\s*-[if]|(?:^|\s){INDEX_OPTION})[ =]\S*[/:.]")
 RULES = [MACHINE_PATH, REGISTRY_HOST, INDEX_LINE]
 

@@ -183,3 +183,10 @@ def test_declarations_do_no_io() -> None:
     assert repr(q) == "<Queue work>"
     with pytest.raises(errors.EngineError):
         q.put(1)
+
+
+def test_a_gap_is_waited_for_at_least_a_little(app: App) -> None:
+    with pytest.raises(errors.InvalidOption, match="gap_timeout=0"):
+
+        @app.queue("numbered").consumer(sequence="n", gap_timeout=0)
+        def take(body: dict[str, Any]) -> None: ...

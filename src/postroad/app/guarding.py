@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from postroad.app.gates import sequence_gate
 from postroad.core.durations import Duration, seconds
 from postroad.core.message import Message
 from postroad.engine.attributes import TYPE
@@ -14,7 +13,8 @@ from postroad.errors import ConfigurationError, InvalidOption
 from postroad.events.facts import facts_of
 from postroad.events.handler import Mark
 from postroad.events.subscription import AnySubscriber
-from postroad.queues.gates import ON_GAP, Field, field, mark_of
+from postroad.queues.gates import ON_GAP, Field, field, gap_seconds, mark_of
+from postroad.reliability.sequence import SequenceGate
 
 
 def guard(
@@ -60,7 +60,9 @@ def sequenced(subscriber: AnySubscriber, which: Any, gap_timeout: Duration, on_g
         raise InvalidOption(
             "sequence= with broadcast=True: the numbers are kept for a group, and a broadcast's ends with its process."
         )
-    return sequence_gate(subscriber.queue, which, gap_timeout, on_gap, reader(subscriber))
+    gap_timeout_s = gap_seconds(gap_timeout)
+    number = field(which, "sequence", reader(subscriber))
+    return SequenceGate(subscriber.queue, lambda delivery: number(delivery.message), gap_timeout_s, on_gap)
 
 
 def reader(subscriber: AnySubscriber) -> Any:

@@ -30,7 +30,7 @@ from postroad.engine.parameters import handler_name, item_type, readable, same_p
 from postroad.engine.records import MessageHandlerBase
 from postroad.engine.route import Owner
 from postroad.errors import ConfigurationError, InvalidOption, NotSupported
-from postroad.queues.gates import ON_GAP, Field, Sequencing, field, mark_of, whole_number
+from postroad.queues.gates import ON_GAP, Field, Sequencing, field, gap_seconds, mark_of, whole_number
 
 if TYPE_CHECKING:
     from postroad.queues.queue import MessageQueue
@@ -188,7 +188,7 @@ class QueueConsumer:
 
     def sequencing(self, options: ConsumerOptions, which: Field) -> Sequencing:
         number = field(which, "sequence", self.handler.body)
-        gap_timeout_s = seconds(options.gap_timeout, "gap_timeout")
+        gap_timeout_s = gap_seconds(options.gap_timeout)
         return Sequencing(lambda message: whole_number(number(message)), gap_timeout_s, options.on_gap)
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from postroad.core import codec
+from postroad.core.durations import Duration, seconds
 from postroad.core.message import Message
 from postroad.engine.handler import Gate
 from postroad.errors import InvalidOption, MessageError, NotSupported, Undecodable
@@ -57,6 +58,15 @@ def field(which: Field, option: str, read: Callable[[Message], Any]) -> Callable
             raise Undecodable(f"{option}= cannot be had of this body: {type(error).__name__}: {error}") from error
 
     return called
+
+
+def gap_seconds(gap_timeout: Duration) -> float:
+    """How long a missing number is waited for. Raises InvalidOption for no time at all: messages that overtake each other
+    by a little would all be gaps."""
+    gap_timeout_s = seconds(gap_timeout, "gap_timeout")
+    if gap_timeout_s <= 0:
+        raise InvalidOption(f"gap_timeout={gap_timeout!r}: write how long to wait for a missing number, as 30 or '5m'.")
+    return gap_timeout_s
 
 
 def named(name: str, option: str, body: Any) -> Any:
