@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -23,6 +24,10 @@ from postroad.events.subscription import AnySubscriber, Subscriber
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+
+
+FIRST = threading.RLock()
+"""Handlers in several threads may publish the first event of a type at once; one of them declares it."""
 
 
 class SubscribeDecorator(Protocol):
@@ -212,9 +217,10 @@ class PublishesEvents(DeclaresEvents):
 
     def first_published(self, kind: type, facts: EventFacts) -> None:
         """Its type is known from now on. The first of all declares the exchange; that of the others needs nothing more."""
-        if self.parts.find("event", facts.type) is None:
-            take_in = self.parts.add if any(map(declares_exchange, self.parts)) else self.declare
-            take_in(DeclaredEvent(kind, facts))
+        with FIRST:
+            if self.parts.find("event", facts.type) is None:
+                take_in = self.parts.add if any(map(declares_exchange, self.parts)) else self.declare
+                take_in(DeclaredEvent(kind, facts))
 
     def join(self, subscriber: AnySubscriber) -> None:
         """Into its group, which is made by its first member."""
